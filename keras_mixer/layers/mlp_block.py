@@ -1,0 +1,80 @@
+"""The MLP that both kinds of mixing use."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_mixer")
+class MlpBlock(keras.layers.Layer):
+    """Dense, GELU, Dense along the last axis, back to the input's width.
+
+    MLP-Mixer, https://arxiv.org/abs/2105.01601, section 2, equation 1. The kernels start
+    LeCun-normal and the biases at zero, as in the official Flax code.
+
+    Args:
+        mlp_dim: hidden width.
+        dropout: rate of dropout after the GELU and after the second Dense.
+        gelu_approximate: `True` for the tanh form of GELU, as in the official code, `False` for
+            the exact form, as in timm.
+        seed: integer seed of the dropout; by default a random one.
+
+    Input shape:
+        `(..., features)` with known `features`.
+
+    Output shape:
+        Same as the input.
+
+    Raises:
+        ValueError: `mlp_dim` is not a positive integer, `dropout` is outside [0, 1), or
+            `features` is unknown.
+    """
+
+    def __init__(self, mlp_dim, dropout=0.0, gelu_approximate=True, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(mlp_dim, int) or mlp_dim < 1:
+            raise ValueError(f"`mlp_dim` must be a positive integer. Received: {mlp_dim!r}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"`dropout` must be at least 0 and below 1. Received: {dropout!r}")
+        self.mlp_dim = mlp_dim
+        self.dropout = float(dropout)
+        self.gelu_approximate = gelu_approximate
+        self.seed = seed
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        features = input_shape[-1]
+        if features is None:
+            raise ValueError(
+                "The last axis of the input of an MlpBlock must be known when it is built, since "
+                f"its weights depend on it. Received: input_shape={tuple(input_shape)}"
+            )
+
+        def dense(units, name):
+            return keras.layers.Dense(
+                units, kernel_initializer="lecun_normal", dtype=self.dtype_policy, name=name
+            )
+
+        self.dense_0 = dense(self.mlp_dim, "dense_0")
+        self.dense_0.build(input_shape)
+        self.dense_1 = dense(features, "dense_1")
+        self.dense_1.build((*input_shape[:-1], self.mlp_dim))
+        self.drop = keras.layers.Dropout(
+            self.dropout, seed=self.seed, dtype=self.dtype_policy, name="drop"
+        )
+
+    def call(self, inputs, training=False):
+        x = ops.gelu(self.dense_0(inputs), approximate=self.gelu_approximate)
+        x = self.dense_1(self.drop(x, training=training))
+        return self.drop(x, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "mlp_dim": self.mlp_dim,
+            "dropout": self.dropout,
+            "gelu_approximate": self.gelu_approximate,
+            "seed": self.seed,
+        }

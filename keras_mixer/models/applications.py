@@ -1,0 +1,189 @@
+"""The constructors: build, then load."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
+
+import keras
+
+from keras_mixer import weights as mixer_weights
+from keras_mixer.models.mixer import build_mixer, image_input
+from keras_mixer.specs import SPECS, MixerSpec
+
+P = ParamSpec("P")
+
+
+def Mixer(
+    spec: MixerSpec,
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor=None,
+    input_shape: tuple[int, int, int] | None = None,
+    pooling: str | None = None,
+    classes: int | None = None,
+    classifier_activation: str | None = "softmax",
+    name: str | None = None,
+    *,
+    dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    resolution: str = "expand",
+    gelu_approximate: bool = True,
+    epsilon: float = 1e-6,
+    include_preprocessing: bool = False,
+    seed: int | None = None,
+) -> keras.Model:
+    """Builds an MLP-Mixer of any architecture.
+
+    MLP-Mixer, https://arxiv.org/abs/2105.01601. The arguments up to `name` are those of
+    `keras.applications`, and mean the same but where said.
+
+    Args:
+        spec: the architecture, a row of `keras_mixer.SPECS` or a `keras_mixer.MixerSpec` of your
+            own. The named constructors, `MixerB16` and so on, supply it.
+        include_top: whether to end in the classification head.
+        weights: the path of a `.weights.h5` or `.keras` file of a Mixer; the name of published
+            weights; or `None` for random initial weights, which is never chosen for you.
+        input_tensor: a Keras tensor of images to build the model on.
+        input_shape: `(height, width, channels)`, or `(channels, height, width)` under
+            `"channels_first"`; by default the spec's size with 3 channels. Any height and width
+            that are whole numbers of patches, and any number of channels.
+        pooling: without the head, `None` for the tokens `(batch, tokens, hidden_size)`, `"avg"`
+            or `"max"` for one vector `(batch, hidden_size)`.
+        classes: number of classes of the head. `None` takes the weights' own number, or 1000
+            without weights. Another number than the weights' own gives the pretrained body under
+            a new head of zeros, which `model.load_report` says.
+        classifier_activation: activation of the head; `None` for logits.
+        name: name of the model.
+        dropout: rate of dropout inside both MLPs of each layer.
+        stochastic_depth: rate at the last MLP; it grows linearly from 0 at the first.
+        resolution: how weights of another image size are brought to this one. `"expand"`, the
+            paper's rule (appendix C), for a whole number of times the rows and columns of tokens:
+            each tile of the image keeps its own copy of the token-mixing MLP, whose hidden width
+            grows alike. `"interpolate"` resamples each token-mixing unit as a picture, for any
+            size.
+        gelu_approximate: `True` for the tanh form of GELU, which Google's weights need, `False`
+            for the exact form.
+        epsilon: of every layer normalisation.
+        include_preprocessing: whether the model itself maps pixels in [0, 255], of any type, to
+            [-1, 1]. Without it the model expects `keras_mixer.preprocess_input(pixels)` and
+            refuses integers.
+        seed: integer seed of dropout and stochastic depth.
+
+    Returns:
+        A functional `keras.Model` from images `(batch, height, width, channels)` to class scores
+        `(batch, classes)`, or to features. Its layers have stable names: `patches`, `stem`,
+        `mixer_block_0` and so on, `pre_head_layer_norm`, `avg_pool`, `head`.
+
+    Raises:
+        ValueError: an argument is not as above, the weights were never published, or a file's
+            contents do not fit; the message lists everything that does not.
+        FileNotFoundError: `weights` names a file that does not exist.
+
+    Example:
+
+    >>> model = keras_mixer.MixerB16(weights=None, input_shape=(224, 320, 3), classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    if pooling not in (None, "avg", "max"):
+        raise ValueError(f'`pooling` must be None, "avg" or "max". Received: pooling={pooling!r}')
+    if classes is not None and (not isinstance(classes, int) or classes < 1):
+        raise ValueError(f"`classes` must be a positive integer or None. Received: {classes!r}")
+    mixer_weights.check_resolution(resolution)
+    images, (height, width, _) = image_input(spec, input_tensor, input_shape)
+
+    source = None
+    if weights is not None:
+        source = mixer_weights.read(weights, spec)
+        source, spec = mixer_weights.fit_to_image(source, spec, (height, width), resolution)
+        if classes is None and include_top:
+            classes = source.classes()
+
+    model = build_mixer(
+        spec,
+        images=images,
+        include_top=include_top,
+        pooling=pooling,
+        classes=classes or 1000,
+        classifier_activation=classifier_activation,
+        dropout=dropout,
+        stochastic_depth=stochastic_depth,
+        gelu_approximate=gelu_approximate,
+        epsilon=epsilon,
+        include_preprocessing=include_preprocessing,
+        seed=seed,
+        name=name,
+    )
+    if source is not None:
+        model.load_report = mixer_weights.assign(model, source)
+    return model
+
+
+def _constructor_of(
+    build: Callable[Concatenate[MixerSpec, P], keras.Model],
+) -> Callable[[Callable[..., keras.Model]], Callable[P, keras.Model]]:
+    """Gives a constructor the signature of `Mixer` without its spec, for people and checkers."""
+    import inspect
+
+    signature = inspect.signature(build)
+    parameters = list(signature.parameters.values())[1:]
+
+    def decorate(constructor):
+        @functools.wraps(constructor)
+        def wrapper(*args, **kwargs):
+            return constructor(*args, **kwargs)
+
+        wrapper.__signature__ = signature.replace(parameters=parameters)
+        wrapper.__doc__ += "\n\n    Takes the arguments of `keras_mixer.Mixer` after its spec.\n    "
+        return wrapper
+
+    return decorate
+
+
+@_constructor_of(Mixer)
+def MixerS32(*args, **kwargs) -> keras.Model:
+    """Mixer-S/32: 8 layers of 512 channels on 32-pixel patches, 19M parameters."""
+    return Mixer(SPECS["mixer_s32"], *args, **kwargs)
+
+
+@_constructor_of(Mixer)
+def MixerS16(*args, **kwargs) -> keras.Model:
+    """Mixer-S/16: 8 layers of 512 channels on 16-pixel patches, 18M parameters."""
+    return Mixer(SPECS["mixer_s16"], *args, **kwargs)
+
+
+@_constructor_of(Mixer)
+def MixerS8(*args, **kwargs) -> keras.Model:
+    """Mixer-S/8: 8 layers of 512 channels on 8-pixel patches, 20M parameters."""
+    return Mixer(SPECS["mixer_s8"], *args, **kwargs)
+
+
+@_constructor_of(Mixer)
+def MixerB32(*args, **kwargs) -> keras.Model:
+    """Mixer-B/32: 12 layers of 768 channels on 32-pixel patches, 60M parameters."""
+    return Mixer(SPECS["mixer_b32"], *args, **kwargs)
+
+
+@_constructor_of(Mixer)
+def MixerB16(*args, **kwargs) -> keras.Model:
+    """Mixer-B/16: 12 layers of 768 channels on 16-pixel patches, 59M parameters."""
+    return Mixer(SPECS["mixer_b16"], *args, **kwargs)
+
+
+@_constructor_of(Mixer)
+def MixerL32(*args, **kwargs) -> keras.Model:
+    """Mixer-L/32: 24 layers of 1024 channels on 32-pixel patches, 206M parameters."""
+    return Mixer(SPECS["mixer_l32"], *args, **kwargs)
+
+
+@_constructor_of(Mixer)
+def MixerL16(*args, **kwargs) -> keras.Model:
+    """Mixer-L/16: 24 layers of 1024 channels on 16-pixel patches, 207M parameters."""
+    return Mixer(SPECS["mixer_l16"], *args, **kwargs)
+
+
+@_constructor_of(Mixer)
+def MixerH14(*args, **kwargs) -> keras.Model:
+    """Mixer-H/14: 32 layers of 1280 channels on 14-pixel patches, 431M parameters."""
+    return Mixer(SPECS["mixer_h14"], *args, **kwargs)

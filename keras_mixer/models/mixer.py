@@ -1,0 +1,128 @@
+"""Assembles a Mixer from its spec, with initial weights."""
+
+import keras
+
+from keras_mixer.layers import MixerLayer, Patches
+from keras_mixer.specs import MixerSpec
+
+
+@keras.saving.register_keras_serializable(package="keras_mixer")
+class MixerModel(keras.Model):
+    """A functional Keras model that refuses raw pixels where it expects preprocessed floats.
+
+    Integer images fed straight to the patches would be taken for values in [-1, 1] and give a
+    wrong answer without a word.
+
+    Attributes:
+        load_report: what was loaded into the model when it was constructed, a
+            `keras_mixer.weights.LoadReport`, or `None`.
+    """
+
+    load_report = None
+
+    def call(self, inputs, training=None, mask=None):
+        dtype = keras.backend.standardize_dtype(getattr(inputs, "dtype", "float32"))
+        if "float" not in dtype and self.get_layer("patches").input is self.inputs[0]:
+            raise ValueError(
+                f"{self.name} received {dtype} pixels. It expects floats in [-1, 1]: apply "
+                "`keras_mixer.preprocess_input` first, or build it with "
+                "`include_preprocessing=True`."
+            )
+        return super().call(inputs, training=training, mask=mask)
+
+
+def image_input(spec, input_tensor, input_shape):
+    """The tensor a Mixer reads its images from and its `(height, width, channels)`.
+
+    Raises:
+        ValueError: shape and tensor disagree, the shape is not three known numbers, or the image
+            is not a whole number of patches.
+    """
+    channels_last = keras.config.image_data_format() == "channels_last"
+    if input_tensor is not None:
+        if not keras.backend.is_keras_tensor(input_tensor):
+            raise ValueError(
+                "`input_tensor` must be a Keras tensor, such as `keras.Input(shape=...)` or the "
+                f"output of a layer. Received: {input_tensor!r}"
+            )
+        given = tuple(input_tensor.shape[1:])
+        if input_shape is not None and tuple(input_shape) != given:
+            raise ValueError(
+                f"`input_tensor` has shape {given} and `input_shape` is {tuple(input_shape)}. "
+                "Pass one of them, or the same shape in both."
+            )
+        input_shape = given
+    elif input_shape is None:
+        input_shape = (*spec.image_size, 3) if channels_last else (3, *spec.image_size)
+    shape = tuple(input_shape)
+    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+        order = "(height, width, channels)" if channels_last else "(channels, height, width)"
+        raise ValueError(
+            f"`input_shape` must be {order}, three positive integers: the token-mixing weights of "
+            f"a Mixer fix the size of the image. Received: input_shape={shape}"
+        )
+    height, width, channels = shape if channels_last else (*shape[1:], shape[0])
+    spec.grid((height, width))
+    images = keras.Input(shape=shape) if input_tensor is None else input_tensor
+    return images, (height, width, channels)
+
+
+def build_mixer(
+    spec: MixerSpec,
+    *,
+    images,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | None = "softmax",
+    dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    gelu_approximate: bool = True,
+    epsilon: float = 1e-6,
+    include_preprocessing: bool = False,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """A `spec` as a functional Keras model on the Keras tensor `images`, with initial weights.
+
+    Arguments are those of `keras_mixer.Mixer`. Layers, in order, by name: `preprocessing` (on
+    demand), `patches`, `stem`, `mixer_block_0`, `mixer_block_1`, ..., `pre_head_layer_norm`,
+    `avg_pool` or `max_pool`, `head`.
+    """
+    layers = keras.layers
+    x = images
+    if include_preprocessing:
+        x = layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(x)
+    x = Patches(spec.patch_size, name="patches")(x)
+    x = layers.Dense(spec.hidden_size, kernel_initializer="lecun_normal", name="stem")(x)
+    last_mlp = 2 * spec.num_layers - 1
+    for i in range(spec.num_layers):
+        # The rate grows linearly over the MLPs, from 0 at the first (appendix B of the paper).
+        rates = tuple(stochastic_depth * mlp / last_mlp for mlp in (2 * i, 2 * i + 1))
+        x = MixerLayer(
+            spec.tokens_mlp_dim,
+            spec.channels_mlp_dim,
+            dropout=dropout,
+            stochastic_depth=rates,
+            gelu_approximate=gelu_approximate,
+            epsilon=epsilon,
+            seed=None if seed is None else seed + i,
+            name=f"mixer_block_{i}",
+        )(x)
+    x = layers.LayerNormalization(epsilon=epsilon, name="pre_head_layer_norm")(x)
+    if include_top or pooling == "avg":
+        x = layers.GlobalAveragePooling1D(data_format="channels_last", name="avg_pool")(x)
+    elif pooling == "max":
+        x = layers.GlobalMaxPooling1D(data_format="channels_last", name="max_pool")(x)
+    if include_top:
+        x = layers.Dense(
+            classes,
+            activation=classifier_activation,
+            kernel_initializer="zeros",
+            # Class scores in full precision under a mixed policy.
+            dtype=keras.config.dtype_policy().variable_dtype,
+            name="head",
+        )(x)
+    inputs = keras.utils.get_source_inputs(images)
+    inputs = inputs[0] if len(inputs) == 1 else inputs
+    return MixerModel(inputs, x, name=name or spec.name)
