@@ -1,0 +1,75 @@
+"""From a picture of any size to the model's, for training and for evaluation.
+
+Pictures are uint8 RGB arrays `(height, width, 3)`; a size is `(height, width)` in pixels. Resizing
+is bilinear with antialiasing (PIL).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Size = tuple[int, int]
+
+
+def resize(image: np.ndarray, size: Size) -> np.ndarray:
+    """The whole picture at `size`, whatever its shape."""
+    from PIL import Image
+
+    if image.shape[:2] == tuple(size):
+        return image
+    resized = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
+
+
+def _enlarged(size: Size) -> Size:
+    """256 for 224, and in that proportion."""
+    return round(size[0] * 256 / 224), round(size[1] * 256 / 224)
+
+
+def _centre(image: np.ndarray, size: Size) -> np.ndarray:
+    top, left = ((have - want) // 2 for have, want in zip(image.shape, size, strict=False))
+    return image[top : top + size[0], left : left + size[1]]
+
+
+def resize_crop(image: np.ndarray, size: Size) -> np.ndarray:
+    """Resize to 256 by 256, centre 224: the evaluation of the paper's Table 2 (appendix C)."""
+    return _centre(resize(image, _enlarged(size)), size)
+
+
+def resmall_crop(image: np.ndarray, size: Size) -> np.ndarray:
+    """Short side to 256, centre 224: the evaluation of the paper's Table 3 (appendix C)."""
+    height, width = image.shape[:2]
+    tall, wide = _enlarged(size)
+    scale = max(tall / height, wide / width)
+    target = max(tall, round(height * scale)), max(wide, round(width * scale))
+    return _centre(resize(image, target), size)
+
+
+def _random_window(image: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
+    top, left = (
+        int(rng.integers(have - want + 1)) for have, want in zip(image.shape, size, strict=False)
+    )
+    return image[top : top + size[0], left : left + size[1]]
+
+
+def random_crop(image: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
+    """Resize to 256 by 256, a random 224."""
+    return _random_window(resize(image, _enlarged(size)), size, rng)
+
+
+def shift(image: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
+    """The whole picture moved by up to an eighth of its height and width, black moving in."""
+    rows, columns = size[0] // 8, size[1] // 8
+    padded = np.pad(resize(image, size), ((rows, rows), (columns, columns), (0, 0)))
+    return _random_window(padded, size, rng)
+
+
+EVALUATION_CROPS: dict[str, Callable[[np.ndarray, Size], np.ndarray]] = {
+    "resize": resize,
+    "resize_crop": resize_crop,
+    "resmall_crop": resmall_crop,
+}
+TRAINING_CROPS: dict[str, Callable[[np.ndarray, Size, np.random.Generator], np.ndarray]] = {
+    "random_crop": random_crop,
+    "shift": shift,
+}

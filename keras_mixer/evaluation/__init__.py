@@ -1,0 +1,5 @@
+"""Judges a model."""
+
+from keras_mixer.evaluation.accuracy import Accuracy, evaluate, predict
+
+__all__ = ["Accuracy", "evaluate", "predict"]
