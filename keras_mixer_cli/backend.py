@@ -1,4 +1,4 @@
-"""Which Keras backend to run on. Settled before Keras is imported; imports none of them."""
+"""Which Keras backend the command runs on. Settled before Keras is imported; imports none."""
 
 import importlib.util
 import json

@@ -1,0 +1,57 @@
+"""The command `keras-mixer`.
+
+It stands beside the library because importing `keras_mixer` loads Keras and its backend, which the
+command has to choose first. A command parses, calls the library, prints; everything heavy is
+imported in its body, so that `--help` loads no framework.
+"""
+
+import sys
+
+import click
+
+from keras_mixer_cli.evaluate import evaluate
+from keras_mixer_cli.finetune import finetune
+from keras_mixer_cli.models import models
+from keras_mixer_cli.predict import predict
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="keras-mixer", prog_name="keras-mixer")
+def commands() -> None:
+    """MLP-Mixer for Keras 3: fine-tune, evaluate and predict on TensorFlow, JAX or PyTorch."""
+
+
+for command in (finetune, evaluate, predict, models):
+    commands.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code: 0, 1 failure, 2 usage, 130 interrupted.
+
+    An error is one line on the standard error stream, unless `--debug` asks for the traceback.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return commands.main(arguments, "keras-mixer", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        click.echo(f"Error: {_one_line(error)}", err=True)
+        return 1
+
+
+def _one_line(error: Exception) -> str:
+    """The first line of a message, with the type of error where it is not one of input."""
+    lines = str(error).strip().splitlines() or [""]
+    text = lines[0]
+    if not isinstance(error, ValueError | OSError | ImportError):
+        text = f"{type(error).__name__}: {text}"
+    if len(lines) > 1 or not lines[0]:
+        text += " (--debug shows everything)"
+    return text

@@ -1,0 +1,180 @@
+"""`keras-mixer finetune`"""
+
+import dataclasses
+import time
+
+import click
+
+from keras_mixer_cli.options import on_a_backend, parse_size
+
+
+@click.command()
+@click.argument("data")
+@click.option("--model", "model_name", help="Architecture. Default: the recipe's.")
+@click.option(
+    "--weights", help="A .weights.h5 or .keras file, a name, or none. Default: the recipe's."
+)
+@click.option("--output", type=click.Path(file_okay=False), help="Run directory; must be new.")
+@click.option("--recipe", "recipe_name", help="Default: the data set's own.")
+@click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
+@click.option("--batch-size", type=click.IntRange(1), help="Images in a step.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Peak rate.")
+@click.option(
+    "--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps data."
+)
+@on_a_backend
+def finetune(
+    data, model_name, weights, output, recipe_name, image_size, seed, data_dir, **changes
+) -> None:
+    """Train a Mixer on DATA and judge it on the held-out part.
+
+    DATA is digits, pets, flowers102, cifar10, cifar100, or the path of a folder that holds one
+    folder of pictures for each class, or such folders below train/ and test/.
+    """
+    import keras
+
+    import keras_mixer
+    from keras_mixer import evaluation, training
+
+    recipe = _recipe(data, recipe_name, changes)
+    spec = _spec(model_name or recipe.model, image_size)
+    loaded = keras_mixer.data.load(data, data_dir)
+    keras.utils.set_random_seed(seed)
+    weights = recipe.weights if weights is None else weights
+    model = keras_mixer.Mixer(
+        spec,
+        weights=None if weights == "none" else weights,
+        input_shape=_shape(image_size or spec.image_size),
+        classes=loaded.classes,
+        classifier_activation=None,
+        seed=seed,
+    )
+    run = training.new_run(output, f"{recipe.name}-{spec.name}")
+
+    click.echo(f"model: {spec.name}, {model.count_params():,} parameters")
+    click.echo(f"weights: {model.load_report or 'none (random initial weights)'}")
+    click.echo(
+        f"data: {len(loaded.train):,} images to train on, {len(loaded.test):,} held out, "
+        f"{loaded.classes} classes"
+    )
+    passes = recipe.steps * recipe.batch_size / len(loaded.train)
+    click.echo(
+        f"recipe: {recipe.name}, {recipe.steps} steps of {recipe.batch_size} images, "
+        f'{passes:.1f} passes; judged every {recipe.steps_per_round} steps ("Epoch" below)'
+    )
+    start = time.perf_counter()
+    training.finetune(
+        model,
+        loaded,
+        recipe,
+        seed=seed,
+        callbacks=[keras.callbacks.CSVLogger(run / "history.csv")],
+    )
+    seconds = time.perf_counter() - start
+    result = evaluation.evaluate(model, loaded.test, crop=recipe.evaluation_crop, verbose=0)
+    _report(run, model, loaded, recipe, spec, result, seconds, {"data": data, "seed": seed})
+
+
+def _recipe(data, recipe_name, changes):
+    """The recipe that was asked for, else the data set's own, with the changes of the options."""
+    from keras_mixer.data import DATASETS
+    from keras_mixer.training import RECIPES
+
+    if recipe_name is not None and recipe_name not in RECIPES:
+        raise click.BadParameter(
+            f"{recipe_name!r} is not one of {', '.join(RECIPES)}.", param_hint="--recipe"
+        )
+    _check_data(data)
+    name = recipe_name or (data if data in DATASETS else "folder")
+    return RECIPES[name].replace(**{k: v for k, v in changes.items() if v is not None})
+
+
+def _check_data(data) -> None:
+    """A usage error unless `data` is the name of a data set or a folder."""
+    import os
+
+    from keras_mixer.data import DATASETS
+
+    if data not in DATASETS and not os.path.isdir(data):
+        raise click.BadParameter(
+            f"{data!r} is neither a data set ({', '.join(DATASETS)}) nor a folder.",
+            param_hint="DATA",
+        )
+
+
+def _spec(name, image_size):
+    from keras_mixer.specs import SPECS
+
+    if name not in SPECS:
+        raise click.BadParameter(
+            f"{name!r} is not one of {', '.join(SPECS)}.", param_hint="--model"
+        )
+    try:
+        SPECS[name].grid(image_size)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--image-size") from error
+    return SPECS[name]
+
+
+def _shape(image_size) -> tuple[int, int, int]:
+    import keras
+
+    last = keras.config.image_data_format() == "channels_last"
+    return (*image_size, 3) if last else (3, *image_size)
+
+
+def _report(run, model, data, recipe, spec, result, seconds, arguments) -> None:
+    """Writes the run directory and prints the table."""
+    import keras
+
+    import keras_mixer
+    from keras_mixer import training
+    from keras_mixer_cli.tables import percent, show
+
+    metrics = {
+        "top_1": result.top_1,
+        "top_5": result.top_5,
+        "loss": result.loss,
+        "test_images": result.images,
+        "training_seconds": round(seconds, 1),
+    }
+    config = {
+        **arguments,
+        "spec": dataclasses.asdict(spec),
+        "recipe": dataclasses.asdict(recipe),
+        "input_shape": model.input_shape[1:],
+        "output": "logits",
+        "weights": str(model.load_report) if model.load_report else None,
+        "test_fingerprint": data.test.fingerprint(),
+        "versions": {
+            "keras_mixer": keras_mixer.__version__,
+            "keras": keras.__version__,
+            keras.backend.backend(): _backend_version(),
+        },
+        "metrics": metrics,
+    }
+    training.save_run(run, model, config, data.label_names)
+    show(
+        f"{data.name} with {spec.name} on {keras.backend.backend()}",
+        ["", "held out"],
+        [
+            ("top-1", percent(result.top_1)),
+            ("top-5", percent(result.top_5)),
+            ("loss", f"{result.loss:.4f}"),
+            ("images", result.images),
+            ("training", f"{seconds:.0f} s"),
+        ],
+    )
+    click.echo(f"saved: {run}")
+
+
+def _backend_version() -> str:
+    import importlib.metadata
+
+    import keras
+
+    return importlib.metadata.version(keras.backend.backend())

@@ -1,0 +1,40 @@
+"""Checks and tests, each in an environment of its own. `python3 -m nox` runs them all."""
+
+import nox
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.stop_on_first_error = False
+
+CONSTRAINTS = ("--constraint", "constraints.txt")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, and the direction of imports."""
+    session.install(*CONSTRAINTS, "ruff", "mypy", "pytest", "numpy", "click", "rich", "pillow")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("pytest", "--noconftest", "tests/test_imports.py")
+
+
+@nox.session
+@nox.parametrize("backend", ["tensorflow", "jax", "torch"], ids=["tensorflow", "jax", "torch"])
+def tests(session: nox.Session, backend: str) -> None:
+    """The tests on one backend; JAX and PyTorch without TensorFlow, so that a need of it shows."""
+    extras = "tensorflow,data" if backend == "tensorflow" else backend
+    session.install(*CONSTRAINTS, f".[{extras},digits,test]")
+    _pytest(session, backend, "-m", "not cross and not slow and not network and not gpu")
+
+
+@nox.session
+def cross(session: nox.Session) -> None:
+    """What needs all three backends: files that travel between them, tf.data on each."""
+    session.install(*CONSTRAINTS, ".[all,test]")
+    _pytest(session, "jax", "-m", "cross")
+
+
+def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:
+    env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    session.run("pytest", *arguments, *session.posargs, env=env)

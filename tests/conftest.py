@@ -1,0 +1,66 @@
+"""One backend a run: a test fails as soon as another one is imported by accident."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_mixer
+
+BACKEND = keras.backend.backend()
+FOREIGN = {"tensorflow", "jax", "torch"} - {BACKEND}
+
+
+@pytest.fixture(autouse=True)
+def one_backend(request):
+    yield
+    if not request.node.get_closest_marker("cross"):
+        assert not FOREIGN & set(sys.modules), "another backend was imported"
+
+
+@pytest.fixture(autouse=True)
+def float32():
+    """A test may change Keras' precision and image layout; the next one starts afresh."""
+    yield
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def tiny():
+    """An architecture that builds and runs in milliseconds."""
+    return keras_mixer.MixerSpec("tiny", 4, 2, 8, 6, 16, (8, 12))
+
+
+@pytest.fixture
+def randomize(rng):
+    """Gives every weight of a model a random value: a fresh head of zeros would hide errors."""
+
+    def fill(model):
+        for variable in model.trainable_variables:
+            scale = 1 / np.sqrt(variable.shape[0]) if len(variable.shape) == 2 else 0.2
+            value = rng.normal(0, scale, variable.shape)
+            variable.assign(value + 1 if variable.name == "gamma" else value)
+        return model
+
+    return fill
+
+
+@pytest.fixture
+def image_folder(tmp_path, rng):
+    """Ten pictures of each of two classes, told apart by colour, of odd sizes and formats."""
+    root = tmp_path / "pictures"
+    for label, channel in (("blue", 2), ("red", 0)):
+        (root / label).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, 60, (20 + i, 25, 3), dtype="uint8")
+            pixels[..., channel] += 180
+            Image.fromarray(pixels).save(root / label / f"{i}.{'png' if i % 2 else 'jpg'}")
+    return root

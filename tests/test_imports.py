@@ -1,0 +1,76 @@
+"""Who may import whom, read from the syntax tree; nothing is imported or run."""
+
+import ast
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGE = ROOT / "keras_mixer"
+
+# What each part may import at the top of a module: of this package, and of the outside.
+ALLOWED = {
+    "specs": (set(), set()),
+    "layers": (set(), {"keras"}),
+    "preprocessing": (set(), {"numpy"}),
+    "weights": ({"specs"}, {"numpy"}),
+    "models": ({"specs", "layers", "weights"}, {"keras"}),
+    "data": ({"preprocessing"}, {"keras", "numpy"}),
+    "training": ({"data"}, {"keras", "numpy"}),
+    "evaluation": ({"data", "training"}, {"keras", "numpy"}),
+}
+# What a function body may import besides.
+INSIDE = {"weights": {"h5py"}, "data": {"PIL", "sklearn", "tensorflow", "tensorflow_datasets"}}
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+def imports(path):
+    """`(module, whether it stands at the top of the file)` of each import."""
+    tree = ast.parse(path.read_text())
+    top = set(tree.body)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in {path}"
+            if node.module == "keras_mixer":
+                yield from ((f"keras_mixer.{alias.name}", node in top) for alias in node.names)
+            else:
+                yield node.module, node in top
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    part = part_of(path)
+    inner, outer = ALLOWED[part]
+    for module, at_top in imports(path):
+        first, _, rest = module.partition(".")
+        if first == "keras_mixer":
+            assert rest.partition(".")[0] in inner | {part}, f"{part} imports {module}"
+        elif first not in sys.stdlib_module_names:
+            allowed = outer if at_top else outer | INSIDE.get(part, set())
+            assert first in allowed, f"{part} imports {module}{' at the top' if at_top else ''}"
+
+
+def test_only_data_touches_tensorflow():
+    users = {part_of(p) for p in FILES for m, _ in imports(p) if m.startswith("tensorflow")}
+    assert users == {"data"}
+
+
+def test_the_command_imports_nothing_heavy_at_the_top():
+    for path in (ROOT / "keras_mixer_cli").glob("*.py"):
+        heavy = {m for m, at_top in imports(path) if at_top and m.split(".")[0] != "keras_mixer_cli"}
+        heavy -= set(sys.stdlib_module_names) | {"click"}
+        heavy = {m for m in heavy if m.split(".")[0] not in sys.stdlib_module_names}
+        assert heavy <= ({"rich.box", "rich.console", "rich.table"} if path.stem == "tables" else set())
+
+
+def test_applications_use_the_public_package_only():
+    for path in (ROOT / "apps").rglob("*.py"):
+        for module, _ in imports(path):
+            assert not module.startswith("keras_mixer."), f"{path} imports {module}"
