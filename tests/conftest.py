@@ -45,7 +45,7 @@ def randomize(rng):
 
     def fill(model):
         for variable in model.trainable_variables:
-            scale = 1 / np.sqrt(variable.shape[0]) if len(variable.shape) == 2 else 0.2
+            scale = 2 / np.sqrt(variable.shape[0]) if len(variable.shape) == 2 else 0.2
             value = rng.normal(0, scale, variable.shape)
             variable.assign(value + 1 if variable.name == "gamma" else value)
         return model

@@ -49,7 +49,7 @@ def test_shape_inference_symbolic_and_eager(name, rng):
 
 
 @each_layer
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_one_fit_step_under_each_precision(name, policy, rng):
     keras.config.set_dtype_policy(policy)
     make, shape, _ = LAYERS[name]
@@ -140,8 +140,8 @@ def test_stochastic_depth_is_the_identity_outside_training():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(StochasticDepth(0.9)(x)), x)
 
 
-def test_a_seed_repeats_and_streams_differ():
-    x = np.ones((64, 7, 4), "float32")
+def test_a_seed_repeats_and_streams_differ(rng):
+    x = rng.normal(size=(64, 7, 4)).astype("float32")
 
     def run(seed):
         keras.utils.set_random_seed(0)

@@ -1,0 +1,178 @@
+"""The commands on real pictures, in this process."""
+
+import csv
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import keras_mixer
+import keras_mixer_cli
+
+BACKEND = keras.backend.backend()
+
+
+@pytest.fixture
+def run_command(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments):
+        code = keras_mixer_cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+SMALL = ("--model", "mixer_ti4", "--weights", "none", "--steps", "20", "--batch-size", "8")
+
+
+@pytest.fixture
+def trained(run_command, image_folder, tmp_path):
+    code, out, err = run_command("finetune", image_folder, *SMALL, "--output", tmp_path / "run")
+    assert code == 0, err
+    assert f"backend: {BACKEND} (KERAS_BACKEND)" in err
+    assert "weights: none (random initial weights)" in out
+    assert "16 images to train on, 4 held out, 2 classes" in out
+    return tmp_path / "run"
+
+
+def test_finetune_a_folder_then_evaluate_and_predict(trained, run_command, image_folder):
+    assert sorted(p.name for p in trained.iterdir()) == [
+        "history.csv",
+        "labels.json",
+        "model.keras",
+        "run.json",
+    ]
+    config = json.loads((trained / "run.json").read_text())
+    assert config["metrics"]["top_1"] == 1.0
+    assert config["versions"]["keras"] == keras.__version__
+    assert BACKEND in config["versions"]
+    assert (config["seed"], config["recipe"]["steps"], config["recipe"]["batch_size"]) == (0, 20, 8)
+    assert json.loads((trained / "labels.json").read_text()) == ["blue", "red"]
+    rows = list(csv.DictReader((trained / "history.csv").open()))
+    assert len(rows) == 10
+    assert {"epoch", "loss", "top_1", "val_loss", "val_top_1"} <= set(rows[0])
+
+    code, out, _ = run_command("evaluate", trained, "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert result["top_1"] == config["metrics"]["top_1"]
+    assert result["loss"] == pytest.approx(config["metrics"]["loss"])
+    assert result["per_class"] == {"blue": 1.0, "red": 1.0}
+    code, out, _ = run_command("evaluate", trained, image_folder)
+    assert code == 0
+    assert "100.00 %" in out
+
+    red, blue = image_folder / "red" / "1.png", image_folder / "blue" / "2.jpg"
+    code, out, _ = run_command("predict", trained, red, blue, "--json")
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["image"] for line in lines] == [str(red), str(blue)]
+    for line, label in zip(lines, ("red", "blue"), strict=True):
+        assert next(iter(line["probabilities"])) == label
+        assert sum(line["probabilities"].values()) == pytest.approx(1.0)
+    code, out, _ = run_command("predict", trained, red)
+    assert code == 0
+    assert "red " in out
+
+
+def test_weights_of_one_run_start_another(trained, run_command, image_folder, tmp_path):
+    code, out, err = run_command(
+        *("finetune", image_folder, "--model", "mixer_ti4", "--steps", "2", "--batch-size", "4"),
+        *("--weights", trained / "model.keras", "--output", tmp_path / "next"),
+    )
+    assert code == 0, err
+    assert f"weights: loaded 54 arrays from {trained / 'model.keras'}" in out
+
+
+def test_the_saved_model_loads_with_keras_alone(trained):
+    model = keras.saving.load_model(trained / "model.keras")
+    logits = model.predict(np.zeros((1, 32, 32, 3), "float32"), verbose=0)
+    assert logits.shape == (1, 2)
+
+
+def test_models_lists_every_spec(run_command):
+    code, out, _ = run_command("models")
+    assert code == 0
+    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert set(keras_mixer.SPECS) <= set(rows)
+    assert "59.11 M" in rows["mixer_b16"]
+    assert "imagenet21k_miil" in out
+    assert rows["mixer_h14"].split()[-1] == "none"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["finetune", "petz"], 2, "'petz' is neither a data set (digits, pets, flowers102"),
+        (["finetune", "digits", "--model", "mixer_x"], 2, "'mixer_x' is not one of mixer_s32"),
+        (["finetune", "digits", "--recipe", "x"], 2, "'x' is not one of pets"),
+        (["finetune", "digits", "--image-size", "30"], 2, "30x30 pixels is not a whole number of"),
+        (["finetune", "digits", "--image-size", "big"], 2, "neither PIXELS nor HEIGHTxWIDTH"),
+        (["finetune", "digits", "--steps", "0"], 2, "'--steps'"),
+        (["finetune", "digits", "--backend", "theano"], 2, "'theano' is not one of"),
+        (["finetune"], 2, "Missing argument 'DATA'"),
+        (["evaluate", "nowhere"], 2, "'nowhere' does not exist"),
+        (["predict", "."], 2, "Missing argument 'IMAGES...'"),
+        (["evaluate", "."], 1, "not the directory of a finished run: it has no run.json"),
+        (["finetune", "digits", "--weights", "imagenet"], 1, "were never published for mixer_ti4"),
+        (["finetune", "digits", "--weights", "x.keras"], 1, "names a file that does not exist"),
+    ],
+)
+def test_wrong_input_is_one_line(run_command, arguments, code, message):
+    got, out, err = run_command(*arguments)
+    assert got == code
+    assert message in " ".join(err.split())
+    errors = [line for line in err.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in out + err
+
+
+def test_pretrained_weights_by_name_are_refused_for_now(run_command, image_folder):
+    code, _, err = run_command("finetune", image_folder)
+    assert code == 1
+    assert "cannot load published weights yet" in err
+
+
+def test_bad_pictures(trained, run_command, image_folder, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"\xff\xd8\xff")
+    code, _, err = run_command("predict", trained, image_folder / "red" / "1.png", bad)
+    assert code == 1
+    assert f"Cannot read {bad}" in err
+    shutil.copy(bad, image_folder / "red" / "bad.jpg")
+    code, _, err = run_command("finetune", image_folder, *SMALL)
+    assert code == 1
+    assert "1 of 21 images cannot be read" in err
+    (image_folder / "red" / "bad.jpg").unlink()
+
+    shutil.rmtree(image_folder / "red")
+    code, _, err = run_command("finetune", image_folder, *SMALL)
+    assert code == 1
+    assert "holds one class, 'blue'" in err
+    shutil.rmtree(image_folder / "blue")
+    code, _, err = run_command("finetune", image_folder, *SMALL)
+    assert code == 1
+    assert "holds no class folders" in err
+
+
+def test_runs_are_not_mixed_up(trained, run_command, image_folder, tmp_path):
+    code, _, err = run_command("finetune", image_folder, *SMALL, "--output", trained)
+    assert code == 1
+    assert "is not an empty folder, and nothing is overwritten" in err
+    code, _, err = run_command("evaluate", trained, "digits")
+    assert code == 1
+    assert "digits has the classes 0, 1, 2, 3, 4 and 5 more" in err
+    (image_folder / "red" / "1.png").unlink()
+    code, _, err = run_command("evaluate", trained)
+    assert code == 1
+    assert "has changed since the run" in err
+
+
+def test_debug_shows_the_traceback(run_command):
+    with pytest.raises(FileNotFoundError):
+        run_command("evaluate", ".", "--debug")
