@@ -54,8 +54,9 @@ class MixerSpec:
         if any(pixels % patch for pixels, patch in zip(size, self.patch_size, strict=True)):
             raise ValueError(
                 f"An image of {size[0]}x{size[1]} pixels is not a whole number of "
-                f"{self.patch_size[0]}x{self.patch_size[1]} patches. Use a height that is a multiple "
-                f"of {self.patch_size[0]} and a width that is a multiple of {self.patch_size[1]}."
+                f"{self.patch_size[0]}x{self.patch_size[1]} patches. Use a height that is "
+                f"a multiple of {self.patch_size[0]} and a width that is a multiple of "
+                f"{self.patch_size[1]}."
             )
         return size[0] // self.patch_size[0], size[1] // self.patch_size[1]
 

@@ -50,8 +50,11 @@ def choose_backend(requested: str | None = None) -> tuple[str, str]:
 def missing_backend(name: str) -> str:
     """The message for a backend that is not installed."""
     others = ", ".join(installed_backends())
-    instead = f' Installed: {others} (KERAS_BACKEND or --backend chooses).' if others else ""
-    return f'The Keras backend {name!r} is not installed. Run: pip install "keras-mixer[{name}]".{instead}'
+    instead = f" Installed: {others} (KERAS_BACKEND or --backend chooses)." if others else ""
+    return (
+        f"The Keras backend {name!r} is not installed. "
+        f'Run: pip install "keras-mixer[{name}]".{instead}'
+    )
 
 
 def _configured() -> str | None:

@@ -19,9 +19,7 @@ from keras_mixer_cli.options import on_a_backend, parse_size
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images in a step.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Peak rate.")
-@click.option(
-    "--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH."
-)
+@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps data."

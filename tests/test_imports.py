@@ -64,10 +64,14 @@ def test_only_data_touches_tensorflow():
 
 def test_the_command_imports_nothing_heavy_at_the_top():
     for path in (ROOT / "keras_mixer_cli").glob("*.py"):
-        heavy = {m for m, at_top in imports(path) if at_top and m.split(".")[0] != "keras_mixer_cli"}
+        heavy = {
+            m for m, at_top in imports(path) if at_top and m.split(".")[0] != "keras_mixer_cli"
+        }
         heavy -= set(sys.stdlib_module_names) | {"click"}
         heavy = {m for m in heavy if m.split(".")[0] not in sys.stdlib_module_names}
-        assert heavy <= ({"rich.box", "rich.console", "rich.table"} if path.stem == "tables" else set())
+        assert heavy <= (
+            {"rich.box", "rich.console", "rich.table"} if path.stem == "tables" else set()
+        )
 
 
 def test_applications_use_the_public_package_only():

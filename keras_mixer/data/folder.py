@@ -66,7 +66,9 @@ def _read(root: str, label_names: tuple[str, ...] | None = None) -> tuple[tuple[
             raise ValueError(
                 f"{root} has classes that the training folder lacks: {', '.join(unknown[:5])}"
             )
-    names, labels, empty = [], [], []
+    names: list[str] = []
+    labels: list[int] = []
+    empty: list[str] = []
     for name in classes:
         files = _entries(os.path.join(root, name), os.DirEntry.is_file)
         pictures = sorted(file for file in files if file.lower().endswith(SUFFIXES))

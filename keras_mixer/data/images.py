@@ -36,14 +36,16 @@ def decode(picture, name: str | None = None) -> np.ndarray:
     if name is None:
         name = os.fspath(picture) if isinstance(picture, str | os.PathLike) else "image"
     try:
-        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
-            image = ImageOps.exif_transpose(image)
+        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as file:
+            image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white.
                 deep = np.asarray(image).clip(0, 65535).astype("uint32")
                 image = Image.fromarray((deep * 255 // 65535).astype("uint8"))
             return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError as error:
-        raise UnreadableImageError(f"Cannot read {name}: not a picture of a known format") from error
+        raise UnreadableImageError(
+            f"Cannot read {name}: not a picture of a known format"
+        ) from error
     except Exception as error:  # A decoder raises whatever it likes on a broken file.
         raise UnreadableImageError(f"Cannot read {name}: {error}") from error
 

@@ -80,7 +80,16 @@ class TrainingBatches(_Batches):
     """
 
     def __init__(
-        self, split, classes, image_size, batch_size, *, steps, crop="random_crop", flip=True, seed=0
+        self,
+        split,
+        classes,
+        image_size,
+        batch_size,
+        *,
+        steps,
+        crop="random_crop",
+        flip=True,
+        seed=0,
     ):
         super().__init__(split, classes, image_size, batch_size)
         self.steps = steps

@@ -49,10 +49,10 @@ def evaluate(
     Raises:
         ValueError: a label is beyond the model's classes, or as in `predict`.
     """
+    classes = model.output_shape[-1]
+    if max(split.labels, default=0) >= classes:
+        raise ValueError(f"A label is {max(split.labels)} and {model.name} has {classes} classes.")
     probabilities = predict(model, split, crop=crop, batch_size=batch_size, verbose=verbose)
-    classes = probabilities.shape[-1]
-    if split.labels.max() >= classes:
-        raise ValueError(f"A label is {split.labels.max()} and {model.name} has {classes} classes.")
     own = np.take_along_axis(probabilities, split.labels[:, None], axis=1)
     # Ties count against the model, so that constant scores earn nothing.
     rank = (probabilities >= own).sum(axis=1)

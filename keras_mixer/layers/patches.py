@@ -39,7 +39,8 @@ class Patches(keras.layers.Layer):
         pair = (patch_size, patch_size) if isinstance(patch_size, int) else tuple(patch_size)
         if len(pair) != 2 or not all(isinstance(p, int) and p > 0 for p in pair):
             raise ValueError(
-                f"`patch_size` must be a positive integer or a pair of them. Received: {patch_size!r}"
+                "`patch_size` must be a positive integer or a pair of them. "
+                f"Received: {patch_size!r}"
             )
         self.patch_size = pair
         self.data_format = keras.config.image_data_format() if data_format is None else data_format

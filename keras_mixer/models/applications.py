@@ -1,9 +1,9 @@
 """The constructors: build, then load."""
 
-import functools
+import inspect
 import os
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import keras
 
@@ -124,19 +124,15 @@ def _constructor_of(
     build: Callable[Concatenate[MixerSpec, P], keras.Model],
 ) -> Callable[[Callable[..., keras.Model]], Callable[P, keras.Model]]:
     """Gives a constructor the signature of `Mixer` without its spec, for people and checkers."""
-    import inspect
-
     signature = inspect.signature(build)
     parameters = list(signature.parameters.values())[1:]
 
-    def decorate(constructor):
-        @functools.wraps(constructor)
-        def wrapper(*args, **kwargs):
-            return constructor(*args, **kwargs)
-
-        wrapper.__signature__ = signature.replace(parameters=parameters)
-        wrapper.__doc__ += "\n\n    Takes the arguments of `keras_mixer.Mixer` after its spec.\n    "
-        return wrapper
+    def decorate(constructor: Any) -> Callable[P, keras.Model]:
+        constructor.__signature__ = signature.replace(parameters=parameters)
+        constructor.__doc__ += (
+            "\n\n    Takes the arguments of `keras_mixer.Mixer` after its spec.\n    "
+        )
+        return constructor
 
     return decorate
 

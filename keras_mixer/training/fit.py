@@ -54,7 +54,9 @@ def finetune(
     test = EvaluationBatches(data.test, *shared, crop=recipe.evaluation_crop)
     model.compile(
         optimizer=make_optimizer(recipe),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=gives_logits(model)),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=gives_logits(model), label_smoothing=recipe.label_smoothing
+        ),
         metrics=[keras.metrics.CategoricalAccuracy(name="top_1")],
         **compile_options,
     )

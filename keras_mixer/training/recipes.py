@@ -19,6 +19,7 @@ class Recipe:
         warmup_steps: steps of linear growth from 0; part of `steps`.
         clip_norm: largest global norm of a gradient, or `None`.
         weight_decay: decoupled, multiplied by the learning rate; `"adamw"` only.
+        label_smoothing: share of each label that is spread over all classes.
         crop: key of `TRAINING_CROPS`.
         flip: whether to mirror half of the images.
         evaluation_crop: key of `EVALUATION_CROPS`.
@@ -39,6 +40,7 @@ class Recipe:
     warmup_steps: int = 50
     clip_norm: float | None = 1.0
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
     crop: str = "random_crop"
     flip: bool = True
     evaluation_crop: str = "resmall_crop"
@@ -90,13 +92,14 @@ RECIPES: dict[str, Recipe] = {
             model="mixer_ti4",
             weights=None,
             optimizer="adamw",
-            learning_rate=2e-3,
+            learning_rate=4e-3,
             batch_size=64,
             steps=660,
             warmup_steps=44,
             clip_norm=1.0,
-            weight_decay=1e-4,
-            crop="shift",
+            weight_decay=0.1,
+            label_smoothing=0.1,
+            crop="affine",
             flip=False,
             evaluation_crop="resize",
         ),

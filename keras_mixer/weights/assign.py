@@ -48,7 +48,8 @@ def assign(model, weights: Weights) -> LoadReport:
 
     heads = {name: np.shape(array) for name, array in arrays.items() if is_head[name]}
     wanted = {name: tuple(v.shape) for name, v in variables.items() if is_head[name]}
-    fresh, unused = (), ()
+    fresh: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     if heads != wanted:
         fresh, unused = tuple(wanted), tuple(heads)
         arrays = {name: array for name, array in arrays.items() if not is_head[name]}

@@ -54,7 +54,8 @@ def fit_to_image(
                 for leaf in ("kernel", "bias")
             ]
             if all(name in arrays for name in names):
-                mlp = change(tuple(arrays[name] for name in names), old, new)
+                k0, b0, k1, b1 = (arrays[name] for name in names)
+                mlp = change((k0, b0, k1, b1), old, new)
                 arrays.update(zip(names, mlp, strict=True))
     if new != spec.grid():
         width = arrays["mixer_block_0/token_mixing/dense_0/kernel"].shape[1]

@@ -53,7 +53,7 @@ def test_finetune_a_folder_then_evaluate_and_predict(trained, run_command, image
     assert BACKEND in config["versions"]
     assert (config["seed"], config["recipe"]["steps"], config["recipe"]["batch_size"]) == (0, 20, 8)
     assert json.loads((trained / "labels.json").read_text()) == ["blue", "red"]
-    rows = list(csv.DictReader((trained / "history.csv").open()))
+    rows = list(csv.DictReader((trained / "history.csv").read_text().splitlines()))
     assert len(rows) == 10
     assert {"epoch", "loss", "top_1", "val_loss", "val_top_1"} <= set(rows[0])
 

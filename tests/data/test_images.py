@@ -65,7 +65,9 @@ def test_arrays(pixels):
 
 @pytest.mark.parametrize("length", [0, 10, 100, 300, -2])
 def test_a_truncated_picture_names_itself(length, rng):
-    whole = encoded(Image.fromarray(rng.integers(0, 256, (20, 20, 3), dtype="uint8")), format="JPEG")
+    whole = encoded(
+        Image.fromarray(rng.integers(0, 256, (20, 20, 3), dtype="uint8")), format="JPEG"
+    )
     with pytest.raises(UnreadableImageError, match=r"Cannot read cat\.jpg: "):
         decode(whole[:length], "cat.jpg")
 

@@ -46,7 +46,9 @@ def test_contents_of_a_batch(split):
 
 def test_a_batch_depends_on_seed_and_number_alone(split, rng):
     split = Split(
-        [rng.integers(0, 256, (9, 9, 3), dtype="uint8") for _ in range(23)], split.labels, split.names
+        [rng.integers(0, 256, (9, 9, 3), dtype="uint8") for _ in range(23)],
+        split.labels,
+        split.names,
     )
     forward = [training(split, seed=7)[i][0] for i in range(12)]
     again = training(split, seed=7)
@@ -99,7 +101,7 @@ def test_channels_first(split):
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"crop": "middle"}, "`crop` must be one of random_crop, shift. Received: 'middle'"),
+        ({"crop": "middle"}, "`crop` must be one of random_crop, affine. Received: 'middle'"),
         ({"split": Split([], np.zeros(0, int), [])}, "There are no images"),
     ],
 )

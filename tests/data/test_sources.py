@@ -80,8 +80,10 @@ def empty(root):
             r"1 of 20 images cannot be read.*Cannot read .*red/3\.png: not a picture",
         ),
         (
-            lambda root: [(root / "red" / f"{i}.png").unlink() for i in range(1, 10, 2)]
-            + [(root / "red" / f"{i}.jpg").unlink() for i in range(2, 10, 2)],
+            lambda root: (
+                [(root / "red" / f"{i}.png").unlink() for i in range(1, 10, 2)]
+                + [(root / "red" / f"{i}.jpg").unlink() for i in range(2, 10, 2)]
+            ),
             "at least two pictures",
         ),
     ],

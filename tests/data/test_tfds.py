@@ -67,14 +67,17 @@ def test_finetune_pets_with_b16(pets, tmp_path, capsys):
 
     run = tmp_path / "run"
     code = keras_mixer_cli.main(
-        ["finetune", "pets", "--weights", "none", "--steps", "2", "--batch-size", "4"]
-        + ["--data-dir", str(pets), "--output", str(run)]
+        [
+            *("finetune", "pets", "--weights", "none", "--steps", "2", "--batch-size", "4"),
+            *("--data-dir", str(pets), "--output", str(run)),
+        ]
     )
     assert code == 0, capsys.readouterr().err
     config = json.loads((run / "run.json").read_text())
     assert config["spec"]["name"] == "mixer_b16"
-    assert config["recipe"] | {"name": "pets", "optimizer": "sgd", "learning_rate": 0.03} == (
-        config["recipe"]
+    assert (
+        config["recipe"] | {"name": "pets", "optimizer": "sgd", "learning_rate": 0.03}
+        == (config["recipe"])
     )
     assert config["metrics"]["test_images"] == 37
 

@@ -30,9 +30,7 @@ def test_resmall_crop_is_the_centre_at_one_scale():
     crop = transforms.resmall_crop(np.repeat(ramp(256, 256), 1, axis=1), (224, 224))
     np.testing.assert_array_equal(crop, ramp(256, 256)[16:240, 16:240])
     wide = np.tile(ramp(256, 128), (1, 4, 1))
-    np.testing.assert_array_equal(
-        transforms.resmall_crop(wide, (224, 224)), wide[16:240, 144:368]
-    )
+    np.testing.assert_array_equal(transforms.resmall_crop(wide, (224, 224)), wide[16:240, 144:368])
 
 
 def test_resize_crop_squeezes_the_whole_width():
@@ -48,7 +46,7 @@ def test_random_crop_is_a_window_of_the_resized_picture(rng):
     tops = set()
     for _ in range(50):
         crop = transforms.random_crop(image, (224, 224), rng)
-        top, left = crop[0, 0, :2]
+        top, left = crop[0, 0, :2].astype(int)
         np.testing.assert_array_equal(crop, image[top : top + 224, left : left + 224])
         tops.add(int(top))
     assert min(tops) >= 0
@@ -56,15 +54,53 @@ def test_random_crop_is_a_window_of_the_resized_picture(rng):
     assert len(tops) > 20
 
 
-def test_shift_moves_by_up_to_an_eighth(rng):
-    image = 1 + ramp(32, 32)
-    offsets = set()
-    for _ in range(300):
-        moved = transforms.shift(image, (32, 32), rng)
-        row, column = moved[16, 16, :2].astype(int) - 1 - 16
-        offsets.add((row, column))
-        inside = moved[max(0, -row) : 32 - max(0, row), max(0, -column) : 32 - max(0, column)]
-        window = image[max(0, row) : 32 + min(0, row), max(0, column) : 32 + min(0, column)]
-        np.testing.assert_array_equal(inside, window)
-        assert (moved == 0).any(-1).sum() == 32 * 32 - inside.shape[0] * inside.shape[1]
-    assert {abs(n) for pair in offsets for n in pair} == {0, 1, 2, 3, 4}
+class Fixed:
+    """Draws the middle of each range, but for the numbers given by their place."""
+
+    def __init__(self, **draws):
+        self.draws = {int(place[1:]): value for place, value in draws.items()}
+        self.place = -1
+
+    def uniform(self, low, high):
+        self.place += 1
+        assert low < high
+        return self.draws.get(self.place, (low + high) / 2)
+
+
+def test_affine_of_the_middle_of_every_range_changes_nothing():
+    image = ramp(32, 48)
+    np.testing.assert_array_equal(transforms.affine(image, (32, 48), Fixed()), image)
+
+
+def test_affine_moves_right_and_down_with_black_moving_in():
+    image = 1 + ramp(32, 48)
+    moved = transforms.affine(image, (32, 48), Fixed(_3=6, _4=4))
+    np.testing.assert_array_equal(moved[4:, 6:], image[:-4, :-6])
+    assert not moved[:4].any()
+    assert not moved[:, :6].any()
+
+
+def test_affine_turns_about_the_centre():
+    image = ramp(32, 32)
+    turned = transforms.affine(image, (32, 32), Fixed(_0=np.pi / 2))
+    np.testing.assert_array_equal(turned[1:-1, 1:-1], np.rot90(image)[1:-1, 1:-1])
+
+
+def test_affine_zooms_about_the_centre():
+    image = np.zeros((32, 32, 3), "uint8")
+    image[8:24, 8:24] = 255
+    zoomed = transforms.affine(image, (32, 32), Fixed(_1=2.0))
+    assert zoomed[1:-1, 1:-1].mean() > 250
+
+
+def test_affine_stays_in_its_ranges(rng):
+    image = np.zeros((64, 64, 3), "uint8")
+    image[28:36, 28:36] = 255
+    centres = []
+    for _ in range(200):
+        moved = transforms.affine(image, (64, 64), rng)[..., 0].astype(float)
+        rows, columns = np.mgrid[:64, :64]
+        centres.append([(moved * axis).sum() / moved.sum() - 31.5 for axis in (rows, columns)])
+    reach = np.abs(centres).max(axis=0)
+    assert (reach > 6).all()
+    assert (reach < 8.5).all()  # an eighth of 64

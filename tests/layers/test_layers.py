@@ -67,7 +67,9 @@ def test_one_fit_step_under_each_precision(name, policy, rng):
     after = [np.array(w.numpy()) for w in layer.trainable_variables]
     changed = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert all(changed)
-    assert all(keras.backend.standardize_dtype(w.dtype) == "float32" for w in layer.trainable_variables)
+    assert all(
+        keras.backend.standardize_dtype(w.dtype) == "float32" for w in layer.trainable_variables
+    )
 
 
 @each_layer
@@ -81,7 +83,9 @@ def test_save_and_load_in_a_model(name, tmp_path, rng):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
-@pytest.mark.parametrize(("shape", "patch"), [((4, 6, 3), 2), ((6, 4, 1), (3, 2)), ((9, 5, 2), (3, 5))])
+@pytest.mark.parametrize(
+    ("shape", "patch"), [((4, 6, 3), 2), ((6, 4, 1), (3, 2)), ((9, 5, 2), (3, 5))]
+)
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_patches_equal_the_reference(shape, patch, data_format, rng):
     images = rng.normal(size=(2, *shape)).astype("float32")
@@ -100,7 +104,9 @@ def test_patches_of_unknown_image_size():
         assert model(np.zeros((1, height, width, 3))).shape == (1, height * width // 16, 48)
 
 
-@pytest.mark.parametrize("call", [lambda p: p(np.zeros((1, 30, 32, 3))), lambda p: p(keras.Input((30, 32, 3)))])
+@pytest.mark.parametrize(
+    "call", [lambda p: p(np.zeros((1, 30, 32, 3))), lambda p: p(keras.Input((30, 32, 3)))]
+)
 def test_patches_that_do_not_divide_name_both_sizes(call):
     with pytest.raises(ValueError, match=r"30x32 pixels is not a whole number of 16x8 patches"):
         call(Patches((16, 8)))

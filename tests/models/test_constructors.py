@@ -80,9 +80,7 @@ def test_builds_its_own_spec(name):
 @pytest.mark.parametrize("pooling", [None, "avg", "max"])
 def test_headless(name, pooling, shallow, rng):
     shape = small_shape(name)
-    model = CONSTRUCTORS[name](
-        include_top=False, weights=None, pooling=pooling, input_shape=shape
-    )
+    model = CONSTRUCTORS[name](include_top=False, weights=None, pooling=pooling, input_shape=shape)
     hidden = spec_of(name).hidden_size
     expected = (None, 6, hidden) if pooling is None else (None, hidden)
     assert model.output_shape == expected
@@ -180,7 +178,9 @@ def test_bad_arguments(tiny, kwargs, message):
 
 
 def test_input_tensor_and_shape_that_disagree(tiny):
-    with pytest.raises(ValueError, match=r"has shape \(8, 12, 3\) and `input_shape` is \(8, 8, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"has shape \(8, 12, 3\) and `input_shape` is \(8, 8, 3\)"
+    ):
         Mixer(tiny, weights=None, input_tensor=keras.Input((8, 12, 3)), input_shape=(8, 8, 3))
 
 

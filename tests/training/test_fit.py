@@ -96,7 +96,7 @@ def test_models_that_do_not_fit_the_data(tiny, two_colours):
     grey = Mixer(tiny, weights=None, classes=2, input_shape=(8, 12, 1))
     with pytest.raises(ValueError, match="the pictures here are RGB"):
         finetune(grey, two_colours, RECIPE)
-    with pytest.raises(ValueError, match="Unknown recipe 'petz'. Choose one of: pets"):
+    with pytest.raises(ValueError, match=r"Unknown recipe 'petz'\. Choose one of: pets"):
         finetune(grey, two_colours, "petz")
 
 
@@ -131,7 +131,9 @@ def test_every_data_set_has_a_recipe():
     assert set(data.DATASETS) | {"folder"} == set(RECIPES)
 
 
-@pytest.mark.parametrize(("steps", "expected"), [(500, 50), (10_000, 1000), (12, 1), (7, 1), (1, 1)])
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(500, 50), (10_000, 1000), (12, 1), (7, 1), (1, 1)]
+)
 def test_rounds_divide_the_steps(steps, expected):
     assert RECIPES["pets"].replace(steps=steps).steps_per_round == expected
 

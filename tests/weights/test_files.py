@@ -43,7 +43,7 @@ def test_no_head(trained, tiny, tmp_path):
     assert model.load_report.fresh == ()
     assert model.load_report.unused == ("head/kernel", "head/bias")
     model.save_weights(tmp_path / "body.weights.h5")
-    with pytest.raises(ValueError, match="has no classification head. Pass `classes=`"):
+    with pytest.raises(ValueError, match=r"has no classification head\. Pass `classes=`"):
         Mixer(tiny, weights=tmp_path / "body.weights.h5")
     assert Mixer(tiny, weights=tmp_path / "body.weights.h5", classes=2).output_shape == (None, 2)
 
