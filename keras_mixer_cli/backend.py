@@ -10,7 +10,9 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 def installed_backends() -> tuple[str, ...]:
     """The backends that can be imported, in the order of preference."""
-    return tuple(name for name in BACKENDS if importlib.util.find_spec(name))
+    specs = {name: importlib.util.find_spec(name) for name in BACKENDS}
+    # A folder that happens to be called `jax` has a spec too, without an origin.
+    return tuple(name for name, spec in specs.items() if spec and spec.origin)
 
 
 def choose_backend(requested: str | None = None) -> tuple[str, str]:

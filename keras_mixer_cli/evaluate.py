@@ -55,7 +55,7 @@ def evaluate(run, data, crop, batch_size, data_dir, as_json) -> None:
         return
     show(
         f"{data}: {result.images} images, {crop}",
-        ["class", "top-1"],
+        {"class": "left", "top-1": "right"},
         [
             *zip(loaded.label_names, map(percent, result.per_class), strict=True),
             ("all", percent(result.top_1)),

@@ -158,7 +158,7 @@ def _report(run, model, data, recipe, spec, result, seconds, arguments) -> None:
     training.save_run(run, model, config, data.label_names)
     show(
         f"{data.name} with {spec.name} on {keras.backend.backend()}",
-        ["", "held out"],
+        {"": "left", "held out": "right"},
         [
             ("top-1", percent(result.top_1)),
             ("top-5", percent(result.top_5)),

@@ -25,6 +25,12 @@ def models() -> None:
     ]
     show(
         "Without head. MACs: multiply-accumulates of one image.",
-        ["model", "pixels", "parameters", "MACs", "published weights"],
+        {
+            "model": "left",
+            "pixels": "right",
+            "parameters": "right",
+            "MACs": "right",
+            "published weights": "left",
+        },
         rows,
     )

@@ -34,7 +34,7 @@ def predict(run, images, top, as_json) -> None:
         return
     show(
         f"{run}",
-        ["image", *(f"#{i + 1}" for i in range(best.shape[1]))],
+        {"image": "left", **{f"#{i + 1}": "left" for i in range(best.shape[1])}},
         [
             (image, *(f"{trained.label_names[i]} {percent(scores[i])}" for i in order))
             for image, scores, order in zip(images, probabilities, best, strict=True)

@@ -5,11 +5,11 @@ from rich.console import Console
 from rich.table import Table
 
 
-def show(title: str, columns: list[str], rows) -> None:
-    """Prints a table; the first column to the left, the others to the right."""
+def show(title: str, columns: dict[str, str], rows) -> None:
+    """Prints a table; `columns` maps each heading to `"left"` or `"right"`."""
     table = Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    for heading, side in columns.items():
+        table.add_column(heading, justify=side, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console().print(table)

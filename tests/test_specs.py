@@ -55,8 +55,7 @@ def test_every_spec_of_the_paper_has_its_published_size():
 
 @pytest.mark.parametrize("name", PAPER_MILLIONS)
 def test_parameters_of_the_paper(name):
-    # The paper rounds H/14's 431.9 million down.
-    assert int(SPECS[name].parameters(classes=None) / 1e6 + 0.5) - PAPER_MILLIONS[name] in (0, 1)
+    assert round(SPECS[name].parameters(classes=None) / 1e6) == PAPER_MILLIONS[name]
 
 
 @pytest.mark.parametrize("name", OFFICIAL_PARAMETERS)
