@@ -1,12 +1,16 @@
 """Tables on the standard output."""
 
+from typing import Literal
+
 import rich.box
 from rich.console import Console
 from rich.table import Table
 
+Side = Literal["left", "right"]
 
-def show(title: str, columns: dict[str, str], rows) -> None:
-    """Prints a table; `columns` maps each heading to `"left"` or `"right"`."""
+
+def show(title: str, columns: dict[str, Side], rows) -> None:
+    """Prints a table; `columns` maps each heading to the side its cells stand on."""
     table = Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
     for heading, side in columns.items():
         table.add_column(heading, justify=side, overflow="fold")
