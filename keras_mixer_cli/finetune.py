@@ -1,6 +1,7 @@
 """`keras-mixer finetune`"""
 
 import dataclasses
+import sys
 import time
 
 import click
@@ -71,6 +72,7 @@ def finetune(
         recipe,
         seed=seed,
         callbacks=[keras.callbacks.CSVLogger(run / "history.csv")],
+        verbose=1 if sys.stdout.isatty() else 2,  # a progress bar, or a line for each round
     )
     seconds = time.perf_counter() - start
     result = evaluation.evaluate(model, loaded.test, crop=recipe.evaluation_crop, verbose=0)

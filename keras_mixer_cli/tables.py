@@ -5,18 +5,21 @@ from typing import Literal
 import rich.box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Side = Literal["left", "right"]
 
 
 def show(title: str, columns: dict[str, Side], rows) -> None:
     """Prints a table; `columns` maps each heading to the side its cells stand on."""
-    table = Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
+    table = Table(box=rich.box.SIMPLE_HEAD)
     for heading, side in columns.items():
         table.add_column(heading, justify=side, overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console(highlight=False)
+    console.print(title, markup=False)
+    console.print(table)
 
 
 def percent(share: float | None) -> str:

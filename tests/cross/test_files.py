@@ -56,7 +56,7 @@ images = images.map(lambda x, y: (keras_mixer.preprocess_input(x), y)).batch(8).
 spec = keras_mixer.MixerSpec("tiny", 4, 2, 8, 6, 16, (8, 12))
 model = keras_mixer.Mixer(spec, weights=None, classes=2)
 model.compile(
-    keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", ["accuracy"],
+    keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"],
     run_eagerly=eager == "eager",
 )
 model.fit(images, epochs=6, verbose=0)
