@@ -23,13 +23,13 @@ def evaluate(run, data, crop, batch_size, data_dir, as_json) -> None:
     """
     import keras_mixer
     from keras_mixer import evaluation, training
-    from keras_mixer_cli.finetune import _check_data
+    from keras_mixer_cli.finetune import check_data
     from keras_mixer_cli.tables import percent, show
 
     trained = training.load_run(run)
     own = data is None
     data = trained.config["data"] if own else data
-    _check_data(data)
+    check_data(data)
     loaded = keras_mixer.data.load(data, data_dir)
     if loaded.label_names != trained.label_names:
         raise ValueError(

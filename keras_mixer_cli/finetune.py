@@ -76,7 +76,7 @@ def finetune(
     )
     seconds = time.perf_counter() - start
     result = evaluation.evaluate(model, loaded.test, crop=recipe.evaluation_crop, verbose=0)
-    _report(run, model, loaded, recipe, spec, result, seconds, {"data": data, "seed": seed})
+    _report(run, model, loaded, recipe, spec, result, seconds, {"data": loaded.name, "seed": seed})
 
 
 def _recipe(data, recipe_name, changes):
@@ -88,12 +88,12 @@ def _recipe(data, recipe_name, changes):
         raise click.BadParameter(
             f"{recipe_name!r} is not one of {', '.join(RECIPES)}.", param_hint="--recipe"
         )
-    _check_data(data)
+    check_data(data)
     name = recipe_name or (data if data in DATASETS else "folder")
     return RECIPES[name].replace(**{k: v for k, v in changes.items() if v is not None})
 
 
-def _check_data(data) -> None:
+def check_data(data) -> None:
     """A usage error unless `data` is the name of a data set or a folder."""
     import os
 

@@ -23,7 +23,7 @@ def load_folder(path: str | os.PathLike) -> ImageData:
         UnreadableImageError: pictures that cannot be decoded.
         NotADirectoryError: `path` is not a folder.
     """
-    path = os.fspath(path)
+    path = os.path.abspath(path)
     if not os.path.isdir(path):
         raise NotADirectoryError(f"Not a folder: {path}")
     train_path = os.path.join(path, "train")

@@ -80,6 +80,17 @@ def test_finetune_a_folder_then_evaluate_and_predict(trained, run_command, image
     assert "red " in out
 
 
+def test_a_run_finds_its_folder_again_from_anywhere(
+    run_command, image_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(image_folder.parent)
+    code, _, err = run_command("finetune", f"./{image_folder.name}/", *SMALL)
+    assert code == 0, err
+    monkeypatch.chdir("/")
+    code, _, err = run_command("evaluate", image_folder.parent / "runs" / "folder-mixer_ti4-1")
+    assert code == 0, err
+
+
 def test_weights_of_one_run_start_another(trained, run_command, image_folder, tmp_path):
     code, out, err = run_command(
         *("finetune", image_folder, "--model", "mixer_ti4", "--steps", "2", "--batch-size", "4"),
