@@ -35,6 +35,15 @@ def cross(session: nox.Session) -> None:
     _pytest(session, "jax", "-m", "cross")
 
 
+@nox.session
+def timm(session: nox.Session) -> None:
+    """timm itself on the files that are written for it."""
+    session.install(*CONSTRAINTS, ".[torch,test]", "pyyaml")
+    # Without what they ask for: they would replace PyTorch by a build with CUDA.
+    session.install(*CONSTRAINTS, "--no-deps", "timm", "torchvision")
+    _pytest(session, "torch", "-m", "timm")
+
+
 def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:
     env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
     session.run("pytest", *arguments, *session.posargs, env=env)

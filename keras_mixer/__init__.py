@@ -24,8 +24,9 @@ from keras_mixer.models import (
     MixerS8,
     MixerS16,
     MixerS32,
+    change_resolution,
 )
-from keras_mixer.preprocessing import preprocess_input
+from keras_mixer.preprocessing import decode_predictions, preprocess_input
 from keras_mixer.specs import SPECS, MixerSpec
 from keras_mixer.training import finetune
 
@@ -47,7 +48,9 @@ __all__ = [
     "MlpBlock",
     "Patches",
     "StochasticDepth",
+    "change_resolution",
     "data",
+    "decode_predictions",
     "evaluation",
     "finetune",
     "preprocess_input",

@@ -1,12 +1,17 @@
-"""From pixels to what a Mixer expects."""
+"""From pixels to what a Mixer expects, and from what it says to names."""
 
 import sys
 
 import numpy as np
 
+from keras_mixer.weights import WeightsRecord, class_names, records_named
 
-def preprocess_input(x):
-    """Maps pixels in [0, 255] to floats in [-1, 1], `x / 127.5 - 1`, as the official code does.
+
+def preprocess_input(x, weights=None):
+    """Maps pixels in [0, 255] to the floats that weights were trained on.
+
+    That is `x / 127.5 - 1`, in [-1, 1], for Google's weights and for training of one's own, and
+    `x / 255` for MIIL's.
 
     Works on NumPy arrays and on tensors of any framework, whatever the Keras backend, so also
     inside a `tf.data` pipeline under JAX or PyTorch. The input is never changed.
@@ -14,21 +19,54 @@ def preprocess_input(x):
     Args:
         x: images of any shape with values in [0, 255], integer or floating, RGB where there are
             three channels; an array, a tensor or a Keras tensor.
+        weights: the name of published weights, their `WeightsRecord`, or a model, which knows what
+            it began from and whether it does this itself; `None` for [-1, 1].
 
     Returns:
         The same kind of array or tensor; float32 for integers, else of the input's own type.
 
     Raises:
-        ValueError: `x` is neither an array nor a tensor.
+        ValueError: `x` is neither an array nor a tensor, or `weights` are unknown.
     """
+    divisor, offset = _rule(weights)
     if hasattr(x, "__array_interface__") or isinstance(x, list | tuple | int | float):
         x = np.asarray(x)
-        return (x if x.dtype.kind == "f" else x.astype("float32")) / 127.5 - 1.0
+        return (x if x.dtype.kind == "f" else x.astype("float32")) / divisor + offset
     if not hasattr(x, "dtype"):
         raise ValueError(f"`x` must be an array or a tensor of pixels. Received: {type(x)!r}")
     if "float" not in str(x.dtype):
         x = _float32(x)
-    return x / 127.5 - 1.0
+    return x / divisor + offset
+
+
+def scale_and_offset(record: WeightsRecord | None) -> tuple[float, float]:
+    """What `preprocess_input` does, as `x * scale + offset`."""
+    divisor, offset = _rule(record)
+    return 1 / divisor, offset
+
+
+def _rule(weights) -> tuple[float, float]:
+    """The divisor of the pixels and what is then added."""
+    if hasattr(weights, "layers"):
+        if any(layer.name == "preprocessing" for layer in weights.layers):
+            return 1.0, 0.0  # Built with `include_preprocessing=True`.
+        weights = getattr(weights, "mixer_weights", None)
+    if weights is None:
+        return 127.5, -1.0
+    record = _record_of(weights)
+    return 255 * record.std, -record.mean / record.std
+
+
+def _record_of(weights: str | WeightsRecord) -> WeightsRecord:
+    """The record of a name, whose rows differ in architecture alone."""
+    if isinstance(weights, WeightsRecord):
+        return weights
+    if isinstance(weights, str):
+        return records_named(weights)[0]
+    raise ValueError(
+        "`weights` must be the name of published weights, a WeightsRecord, a model or None. "
+        f"Received: {type(weights)!r}"
+    )
 
 
 def _float32(x):
@@ -41,3 +79,43 @@ def _float32(x):
     if framework == "keras":
         return sys.modules["keras"].ops.cast(x, "float32")
     return x.astype("float32")
+
+
+def decode_predictions(preds, top: int = 5, weights="imagenet"):
+    """Names the classes with the highest scores, as `keras.applications` does.
+
+    Args:
+        preds: scores `(batch, classes)`, an array or a tensor.
+        top: how many classes to name for each image.
+        weights: whose classes they are: the name of published weights of 1000 or 21843 classes, a
+            `WeightsRecord`, or a sequence of names, such as `load_run(path).label_names`.
+
+    Returns:
+        For each image a list of `(id, name, score)`, highest first; `id` is a WordNet id, or the
+        number of the class where the names are your own.
+
+    Raises:
+        ValueError: there are more or fewer names than scores, `preds` is not two-dimensional, or
+            no list of these classes is public, as for MIIL's 11221.
+        OSError: the list of names could not be fetched.
+    """
+    scores = np.asarray(preds.detach().cpu() if hasattr(preds, "detach") else preds)
+    if scores.ndim != 2:
+        raise ValueError(f"`preds` must be (batch, classes). Received shape: {scores.shape}")
+    if isinstance(weights, str | WeightsRecord):
+        record = _record_of(weights)
+        wanted, names = record.classes, None
+    else:
+        names = tuple((str(i), str(name)) for i, name in enumerate(weights))
+        wanted = len(names)
+    if scores.shape[1] != wanted:
+        raise ValueError(
+            f"`preds` has {scores.shape[1]} scores an image and `weights` stands for {wanted} "
+            "classes. Pass the `weights` that the scores are of, or a sequence of their names."
+        )
+    if names is None:
+        names = class_names(wanted)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    return [
+        [(*names[i], float(row[i])) for i in order] for row, order in zip(scores, best, strict=True)
+    ]

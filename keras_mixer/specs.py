@@ -50,15 +50,7 @@ class MixerSpec:
         Raises:
             ValueError: the image is not a whole number of patches.
         """
-        size = image_size or self.image_size
-        if any(pixels % patch for pixels, patch in zip(size, self.patch_size, strict=True)):
-            raise ValueError(
-                f"An image of {size[0]}x{size[1]} pixels is not a whole number of "
-                f"{self.patch_size[0]}x{self.patch_size[1]} patches. Use a height that is "
-                f"a multiple of {self.patch_size[0]} and a width that is a multiple of "
-                f"{self.patch_size[1]}."
-            )
-        return size[0] // self.patch_size[0], size[1] // self.patch_size[1]
+        return grid_of(image_size or self.image_size, self.patch_size)
 
     def tokens(self, image_size: tuple[int, int] | None = None) -> int:
         """Number of tokens, the paper's S."""
@@ -94,6 +86,21 @@ class MixerSpec:
 
     def _pixels(self, channels: int) -> int:
         return self.patch_size[0] * self.patch_size[1] * channels
+
+
+def grid_of(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of patches in an image; sizes are (height, width) in pixels.
+
+    Raises:
+        ValueError: the image is not a whole number of patches.
+    """
+    (height, width), (tall, wide) = image_size, patch_size
+    if height % tall or width % wide:
+        raise ValueError(
+            f"An image of {height}x{width} pixels is not a whole number of {tall}x{wide} patches. "
+            f"Use a height that is a multiple of {tall} and a width that is a multiple of {wide}."
+        )
+    return height // tall, width // wide
 
 
 def _table(*rows: tuple) -> dict[str, MixerSpec]:

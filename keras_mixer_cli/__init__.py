@@ -13,6 +13,7 @@ from keras_mixer_cli.evaluate import evaluate
 from keras_mixer_cli.finetune import finetune
 from keras_mixer_cli.models import models
 from keras_mixer_cli.predict import predict
+from keras_mixer_cli.weights import weights
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +22,7 @@ def commands() -> None:
     """MLP-Mixer for Keras 3: fine-tune, evaluate and predict on TensorFlow, JAX or PyTorch."""
 
 
-for command in (finetune, evaluate, predict, models):
+for command in (finetune, evaluate, predict, models, weights):
     commands.add_command(command)
 
 

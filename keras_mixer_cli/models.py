@@ -10,7 +10,7 @@ from keras_mixer_cli.options import on_a_backend
 def models() -> None:
     """List the architectures: size, cost and published weights."""
     from keras_mixer.specs import SPECS
-    from keras_mixer.weights import PUBLISHED
+    from keras_mixer.weights import WEIGHTS
     from keras_mixer_cli.tables import show
 
     rows = [
@@ -19,7 +19,7 @@ def models() -> None:
             "x".join(map(str, spec.image_size)),
             f"{spec.parameters(classes=None) / 1e6:.2f} M",
             f"{spec.macs(classes=None) / 1e9:.2f} G",
-            ", ".join(PUBLISHED.get(name, ())) or "none",
+            ", ".join(w for w in WEIGHTS.get(name, ()) if "/" not in w) or "none",
         )
         for name, spec in SPECS.items()
     ]

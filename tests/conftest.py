@@ -28,6 +28,13 @@ def float32():
     keras.config.set_image_data_format("channels_last")
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path_factory):
+    """No test reaches for the network, or for what this computer has in its cache."""
+    monkeypatch.setenv("KERAS_MIXER_OFFLINE", "1")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras_home")))
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -17,11 +17,18 @@ AHEAD = 2  # Batches that are being decoded while another one trains.
 class _Batches(keras.utils.PyDataset):
     """Batches of `(images, labels)`; a batch is a function of its number alone.
 
-    Images are float32 in [-1, 1], `(batch, height, width, 3)` or channels first as Keras is
-    configured; labels are one-hot float32 `(batch, classes)`.
+    Images are float32, prepared for `weights`, `(batch, height, width, 3)` or channels first as
+    Keras is configured; labels are one-hot float32 `(batch, classes)`.
     """
 
-    def __init__(self, split: Split, classes: int, image_size: tuple[int, int], batch_size: int):
+    def __init__(
+        self,
+        split: Split,
+        classes: int,
+        image_size: tuple[int, int],
+        batch_size: int,
+        weights=None,
+    ):
         # One worker: with more, Keras' prefetching shifts the stream on JAX and PyTorch.
         super().__init__(workers=1)
         if len(split) == 0:
@@ -32,6 +39,7 @@ class _Batches(keras.utils.PyDataset):
         self.classes = classes
         self.image_size = image_size
         self.batch_size = batch_size
+        self.weights = weights
         self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
         self._pending: dict[int, list] = {}
 
@@ -52,7 +60,7 @@ class _Batches(keras.utils.PyDataset):
         images = np.stack([image.result() for image in self._pending[batch]])
         self._pending = {n: images for n, images in self._pending.items() if n > batch}
         labels = self.split.labels[[index for _, index in self._members(batch)]]
-        x = preprocess_input(images)
+        x = preprocess_input(images, self.weights)
         if keras.config.image_data_format() == "channels_first":
             x = x.transpose(0, 3, 1, 2)  # b h w c -> b c h w
         return x, np.eye(self.classes, dtype="float32")[labels]
@@ -74,6 +82,7 @@ class TrainingBatches(_Batches):
         crop: a key of `TRAINING_CROPS`.
         flip: whether to mirror half of the images, left to right.
         seed: integer seed.
+        weights: what the images are prepared for, as in `keras_mixer.preprocess_input`.
 
     Raises:
         ValueError: no images, a batch size below one, or an unknown crop.
@@ -90,8 +99,9 @@ class TrainingBatches(_Batches):
         crop="random_crop",
         flip=True,
         seed=0,
+        weights=None,
     ):
-        super().__init__(split, classes, image_size, batch_size)
+        super().__init__(split, classes, image_size, batch_size, weights)
         self.steps = steps
         self.seed = seed
         self._crop = _choose(crop, TRAINING_CROPS)
@@ -124,13 +134,14 @@ class EvaluationBatches(_Batches):
         image_size: height and width in pixels.
         batch_size: images in a batch.
         crop: a key of `EVALUATION_CROPS`.
+        weights: what the images are prepared for, as in `keras_mixer.preprocess_input`.
 
     Raises:
         ValueError: no images, a batch size below one, or an unknown crop.
     """
 
-    def __init__(self, split, classes, image_size, batch_size, *, crop="resize_crop"):
-        super().__init__(split, classes, image_size, batch_size)
+    def __init__(self, split, classes, image_size, batch_size, *, crop="resize_crop", weights=None):
+        super().__init__(split, classes, image_size, batch_size, weights)
         self._crop = _choose(crop, EVALUATION_CROPS)
 
     def __len__(self) -> int:

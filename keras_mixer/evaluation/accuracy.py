@@ -40,7 +40,8 @@ def evaluate(
     """Judges a classifier on every picture of a split, a last partial batch included.
 
     Args:
-        model: from RGB images in [-1, 1] to `(batch, classes)`, logits or probabilities.
+        model: from RGB images to `(batch, classes)`, logits or probabilities; the images are
+            prepared as its weights ask for, in [-1, 1] for a model of another kind.
         split: pictures with labels, numbered as the model's classes.
         crop: a key of `keras_mixer.data.EVALUATION_CROPS`.
         batch_size: images at a time.
@@ -85,7 +86,7 @@ def predict(
         ValueError: an unknown crop, no pictures, or a model that does not take RGB images.
     """
     batches = EvaluationBatches(
-        split, model.output_shape[-1], image_size(model), batch_size, crop=crop
+        split, model.output_shape[-1], image_size(model), batch_size, crop=crop, weights=model
     )
     scores = np.asarray(model.predict(batches, verbose=verbose), "float64")
     if not gives_logits(model):

@@ -12,6 +12,7 @@ from keras_mixer.models.applications import (
     MixerS32,
 )
 from keras_mixer.models.mixer import MixerModel, build_mixer
+from keras_mixer.models.resolution import change_resolution
 
 __all__ = [
     "Mixer",
@@ -25,4 +26,5 @@ __all__ = [
     "MixerS16",
     "MixerS32",
     "build_mixer",
+    "change_resolution",
 ]

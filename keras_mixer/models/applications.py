@@ -1,5 +1,6 @@
 """The constructors: build, then load."""
 
+import contextlib
 import inspect
 import os
 from collections.abc import Callable
@@ -7,9 +8,10 @@ from typing import Any, Concatenate, ParamSpec
 
 import keras
 
-from keras_mixer import weights as mixer_weights
 from keras_mixer.models.mixer import build_mixer, image_input
+from keras_mixer.preprocessing import scale_and_offset
 from keras_mixer.specs import SPECS, MixerSpec
+from keras_mixer.weights import Weights, assign, check_resolution, fit_to_image, open_weights
 
 P = ParamSpec("P")
 
@@ -28,7 +30,7 @@ def Mixer(
     dropout: float = 0.0,
     stochastic_depth: float = 0.0,
     resolution: str = "expand",
-    gelu_approximate: bool = True,
+    gelu_approximate: bool | None = None,
     epsilon: float = 1e-6,
     include_preprocessing: bool = False,
     seed: int | None = None,
@@ -42,8 +44,9 @@ def Mixer(
         spec: the architecture, a row of `keras_mixer.SPECS` or a `keras_mixer.MixerSpec` of your
             own. The named constructors, `MixerB16` and so on, supply it.
         include_top: whether to end in the classification head.
-        weights: the path of a `.weights.h5` or `.keras` file of a Mixer; the name of published
-            weights; or `None` for random initial weights, which is never chosen for you.
+        weights: the name of published weights, a row of `keras_mixer.weights.WEIGHTS`, fetched
+            once; the path of a weight file: `.keras`, `.weights.h5`, Google's `.npz`, timm's
+            `.safetensors` or `.pth`; or `None` for random initial weights, never chosen for you.
         input_tensor: a Keras tensor of images to build the model on.
         input_shape: `(height, width, channels)`, or `(channels, height, width)` under
             `"channels_first"`; by default the spec's size with 3 channels. Any height and width
@@ -62,12 +65,13 @@ def Mixer(
             each tile of the image keeps its own copy of the token-mixing MLP, whose hidden width
             grows alike. `"interpolate"` resamples each token-mixing unit as a picture, for any
             size.
-        gelu_approximate: `True` for the tanh form of GELU, which Google's weights need, `False`
-            for the exact form.
+        gelu_approximate: `True` for the tanh form of GELU, `False` for the exact form. `None` takes
+            the form that the weights were trained with, tanh where there are none or the file
+            does not say; a file of timm must be told, for timm has models of both.
         epsilon: of every layer normalisation.
-        include_preprocessing: whether the model itself maps pixels in [0, 255], of any type, to
-            [-1, 1]. Without it the model expects `keras_mixer.preprocess_input(pixels)` and
-            refuses integers.
+        include_preprocessing: whether the model itself takes pixels in [0, 255], of any type.
+            Without it the model expects `keras_mixer.preprocess_input(pixels, weights=...)`, that
+            is [-1, 1] but for MIIL's weights, and refuses integers.
         seed: integer seed of dropout and stochastic depth.
 
     Returns:
@@ -79,6 +83,7 @@ def Mixer(
         ValueError: an argument is not as above, the weights were never published, or a file's
             contents do not fit; the message lists everything that does not.
         FileNotFoundError: `weights` names a file that does not exist.
+        OSError: published weights could not be fetched; the message says where to place the file.
 
     Example:
 
@@ -90,34 +95,49 @@ def Mixer(
         raise ValueError(f'`pooling` must be None, "avg" or "max". Received: pooling={pooling!r}')
     if classes is not None and (not isinstance(classes, int) or classes < 1):
         raise ValueError(f"`classes` must be a positive integer or None. Received: {classes!r}")
-    mixer_weights.check_resolution(resolution)
+    check_resolution(resolution)
     images, (height, width, _) = image_input(spec, input_tensor, input_shape)
 
-    source = None
-    if weights is not None:
-        source = mixer_weights.read(weights, spec)
-        source, spec = mixer_weights.fit_to_image(source, spec, (height, width), resolution)
-        if classes is None and include_top:
-            classes = source.classes()
-
-    model = build_mixer(
-        spec,
-        images=images,
-        include_top=include_top,
-        pooling=pooling,
-        classes=classes or 1000,
-        classifier_activation=classifier_activation,
-        dropout=dropout,
-        stochastic_depth=stochastic_depth,
-        gelu_approximate=gelu_approximate,
-        epsilon=epsilon,
-        include_preprocessing=include_preprocessing,
-        seed=seed,
-        name=name,
-    )
-    if source is not None:
-        model.load_report = mixer_weights.assign(model, source)
+    opened = contextlib.nullcontext() if weights is None else open_weights(weights, spec)
+    with opened as source:
+        record = None
+        if source is not None:
+            source, spec = fit_to_image(source, spec, (height, width), resolution)
+            record = source.record
+            if classes is None and include_top:
+                classes = source.classes()
+            if gelu_approximate is None:
+                gelu_approximate = _gelu_of(source)
+        model = build_mixer(
+            spec,
+            images=images,
+            include_top=include_top,
+            pooling=pooling,
+            classes=classes or 1000,
+            classifier_activation=classifier_activation,
+            dropout=dropout,
+            stochastic_depth=stochastic_depth,
+            gelu_approximate=gelu_approximate is not False,
+            epsilon=epsilon,
+            preprocessing=scale_and_offset(record) if include_preprocessing else None,
+            seed=seed,
+            name=name,
+        )
+        if source is not None:
+            model.load_report = assign(model, source)
+            model.mixer_weights = record
     return model
+
+
+def _gelu_of(source: Weights) -> bool:
+    """The form of GELU that weights were trained with."""
+    if source.gelu_approximate is None and not source.origin.endswith(".h5"):
+        raise ValueError(
+            f"{source.origin} is in timm's format, which does not say which form of GELU its "
+            "weights were trained with. Pass `gelu_approximate=True` for Google's weights, "
+            "`False` for MIIL's and those trained in timm."
+        )
+    return source.gelu_approximate is not False
 
 
 def _constructor_of(

@@ -1,9 +1,12 @@
 """Assembles a Mixer from its spec, with initial weights."""
 
+import dataclasses
+
 import keras
 
 from keras_mixer.layers import MixerLayer, Patches
 from keras_mixer.specs import MixerSpec
+from keras_mixer.weights import WeightsRecord
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
@@ -16,16 +19,35 @@ class MixerModel(keras.Model):
     Attributes:
         load_report: what was loaded into the model when it was constructed, a
             `keras_mixer.weights.LoadReport`, or `None`.
+        mixer_weights: the row of the published weights that it began from, a
+            `keras_mixer.weights.WeightsRecord`, or `None`; saved with the model, for it says how
+            pixels are prepared.
     """
 
     load_report = None
+    mixer_weights: WeightsRecord | None = None
+
+    def get_config(self):
+        config = super().get_config()
+        if self.mixer_weights is not None:
+            config["mixer_weights"] = dataclasses.asdict(self.mixer_weights)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        record = config.pop("mixer_weights", None)
+        model = super().from_config(config, custom_objects)
+        if record is not None:
+            model.mixer_weights = WeightsRecord(**record)
+        return model
 
     def call(self, inputs, training=None, mask=None):
         dtype = keras.backend.standardize_dtype(getattr(inputs, "dtype", "float32"))
         if "float" not in dtype and self.get_layer("patches").input is self.inputs[0]:
             raise ValueError(
-                f"{self.name} received {dtype} pixels. It expects floats in [-1, 1]: apply "
-                "`keras_mixer.preprocess_input` first, or build it with "
+                f"{self.name} received {dtype} pixels. It expects floats: apply "
+                "`keras_mixer.preprocess_input(x, weights=model)` first, or build it with "
                 "`include_preprocessing=True`."
             )
         return super().call(inputs, training=training, mask=mask)
@@ -79,20 +101,22 @@ def build_mixer(
     stochastic_depth: float = 0.0,
     gelu_approximate: bool = True,
     epsilon: float = 1e-6,
-    include_preprocessing: bool = False,
+    preprocessing: tuple[float, float] | None = None,
     seed: int | None = None,
     name: str | None = None,
 ) -> keras.Model:
     """A `spec` as a functional Keras model on the Keras tensor `images`, with initial weights.
 
-    Arguments are those of `keras_mixer.Mixer`. Layers, in order, by name: `preprocessing` (on
-    demand), `patches`, `stem`, `mixer_block_0`, `mixer_block_1`, ..., `pre_head_layer_norm`,
-    `avg_pool` or `max_pool`, `head`.
+    Arguments are those of `keras_mixer.Mixer`, and `preprocessing`: scale and offset that the model
+    itself applies to pixels. Layers, in order, by name: `preprocessing` (on demand), `patches`,
+    `stem`, `mixer_block_0`, `mixer_block_1`, ..., `pre_head_layer_norm`, `avg_pool` or `max_pool`,
+    `head`.
     """
     layers = keras.layers
     x = images
-    if include_preprocessing:
-        x = layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(x)
+    if preprocessing is not None:
+        scale, offset = preprocessing
+        x = layers.Rescaling(scale, offset=offset, name="preprocessing")(x)
     x = Patches(spec.patch_size, name="patches")(x)
     x = layers.Dense(spec.hidden_size, kernel_initializer="lecun_normal", name="stem")(x)
     last_mlp = 2 * spec.num_layers - 1

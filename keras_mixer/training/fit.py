@@ -20,8 +20,9 @@ def finetune(
     """Trains every weight of `model` on `data.train` by a recipe, and judges it on `data.test`.
 
     Args:
-        model: any Keras model from RGB images in [-1, 1] to class scores `(batch, classes)`;
-            logits where its last layer has no activation, else probabilities.
+        model: any Keras model from RGB images to class scores `(batch, classes)`; logits where its
+            last layer has no activation, else probabilities. The images are prepared as its
+            weights ask for, in [-1, 1] for a model of another kind.
         data: what `keras_mixer.data.load` returns.
         recipe: a row of `keras_mixer.training.RECIPES`, its name, or a `Recipe` of your own.
         seed: of the order of the images, their crops and flips.
@@ -49,9 +50,15 @@ def finetune(
         )
     shared = (data.classes, size, recipe.batch_size)
     train = TrainingBatches(
-        data.train, *shared, steps=recipe.steps, crop=recipe.crop, flip=recipe.flip, seed=seed
+        data.train,
+        *shared,
+        steps=recipe.steps,
+        crop=recipe.crop,
+        flip=recipe.flip,
+        seed=seed,
+        weights=model,
     )
-    test = EvaluationBatches(data.test, *shared, crop=recipe.evaluation_crop)
+    test = EvaluationBatches(data.test, *shared, crop=recipe.evaluation_crop, weights=model)
     model.compile(
         optimizer=make_optimizer(recipe),
         loss=keras.losses.CategoricalCrossentropy(

@@ -1,16 +1,34 @@
-"""Reads weights from files and puts them into a model, all or nothing."""
+"""Published weights and weight files, exactly and all or nothing."""
 
+from keras_mixer.weights.arrays import StoredArray, stored
 from keras_mixer.weights.assign import LoadReport, assign
-from keras_mixer.weights.formats import Weights, read
-from keras_mixer.weights.registry import PUBLISHED
-from keras_mixer.weights.resolution import check_resolution, fit_to_image
+from keras_mixer.weights.classes import class_names
+from keras_mixer.weights.convert import convert
+from keras_mixer.weights.fetch import cache_dir, fetch, is_cached, read_record
+from keras_mixer.weights.formats import Weights, check_file, open_file, open_weights
+from keras_mixer.weights.registry import WEIGHTS, WeightsRecord, find, records_named
+from keras_mixer.weights.resolution import change_grid, check_resolution, fit_to_image
 
 __all__ = [
-    "PUBLISHED",
+    "WEIGHTS",
     "LoadReport",
+    "StoredArray",
     "Weights",
+    "WeightsRecord",
     "assign",
+    "cache_dir",
+    "change_grid",
+    "check_file",
     "check_resolution",
+    "class_names",
+    "convert",
+    "fetch",
+    "find",
     "fit_to_image",
-    "read",
+    "is_cached",
+    "open_file",
+    "open_weights",
+    "read_record",
+    "records_named",
+    "stored",
 ]

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_mixer.weights.arrays import STORED
 from keras_mixer.weights.formats import Weights
 
 
@@ -39,14 +40,14 @@ def assign(model, weights: Weights) -> LoadReport:
     classes is another or they have no head, and not used where the model has none.
 
     Raises:
-        ValueError: anything else is missing, extra, of another shape, or not a finite floating
-            number; the message lists everything at once, and nothing has been assigned.
+        ValueError: anything else is missing, extra, of another shape or type, or not finite; the
+            message lists everything at once, and nothing has been assigned.
     """
     variables = {v.path: v for v in model.weights if _belongs_to_mixer(v.path)}
     arrays = dict(weights.arrays)
     is_head = {name: name.startswith("head/") for name in {**variables, **arrays}}
 
-    heads = {name: np.shape(array) for name, array in arrays.items() if is_head[name]}
+    heads = {name: array.shape for name, array in arrays.items() if is_head[name]}
     wanted = {name: tuple(v.shape) for name, v in variables.items() if is_head[name]}
     fresh: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
@@ -62,21 +63,27 @@ def assign(model, weights: Weights) -> LoadReport:
         problems.append("missing: " + ", ".join(missing))
     if extra:
         problems.append("not in the model: " + ", ".join(extra))
-    for name, variable in variables.items():
-        if name not in arrays:
-            continue
-        array, shape = arrays[name], tuple(variable.shape)
-        if array.shape != shape:
-            problems.append(f"{name} has shape {array.shape} where the model has {shape}")
-        elif not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
-            problems.append(f"{name} is not made of finite floating-point numbers")
+    shared = {name: (v, arrays[name]) for name, v in variables.items() if name in arrays}
+    for name, (variable, array) in shared.items():
+        # A tiny or a huge array is refused here, before any of it is read.
+        if array.shape != tuple(variable.shape):
+            problems.append(
+                f"{name} has shape {array.shape} where the model has {tuple(variable.shape)}"
+            )
+        elif array.dtype not in (*STORED, variable.dtype):
+            problems.append(f"{name} is {array.dtype}, which is none of {', '.join(_ALLOWED)}")
+        elif not np.isfinite(array.read()).all():
+            problems.append(f"{name} holds values that are not finite")
     if problems:
         raise ValueError(
             f"The weights of {weights.origin} do not fit {model.name}. " + "; ".join(problems)
         )
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
+    for variable, array in shared.values():
+        variable.assign(array.read())
     return LoadReport(weights.origin, tuple(variables), fresh, unused)
+
+
+_ALLOWED = ("float32", "float16", "bfloat16")
 
 
 def _belongs_to_mixer(path: str) -> bool:

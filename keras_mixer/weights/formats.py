@@ -1,31 +1,23 @@
-"""Weight files to `{canonical name: array}`.
+"""What `weights=` names, a published file or one of your own, as `{canonical name: array}`.
 
 A canonical name is the path of the variable in the Keras model: `stem/kernel`,
 `mixer_block_0/token_mixing/dense_0/kernel`, `pre_head_layer_norm/gamma`, `head/bias`.
 """
 
+import contextlib
 import dataclasses
-import io
-import json
 import os
+import pathlib
 import zipfile
-
-import numpy as np
+from collections.abc import Iterator
 
 from keras_mixer.specs import MixerSpec
-from keras_mixer.weights.registry import PUBLISHED
+from keras_mixer.weights import keras_files, official, timm
+from keras_mixer.weights.arrays import StoredArray
+from keras_mixer.weights.fetch import fetch
+from keras_mixer.weights.registry import WeightsRecord, find
 
-# Names of a Keras layer's variables, in the order it stores them.
-_DENSE, _NORM = ("kernel", "bias"), ("gamma", "beta")
-_VARIABLES = {
-    "stem": _DENSE,
-    "head": _DENSE,
-    "dense_0": _DENSE,
-    "dense_1": _DENSE,
-    "pre_head_layer_norm": _NORM,
-    "layer_norm_0": _NORM,
-    "layer_norm_1": _NORM,
-}
+SUFFIXES = (".keras", ".h5", ".npz", ".safetensors", ".pth", ".pt", ".bin")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +26,19 @@ class Weights:
 
     Args:
         origin: where they come from, for messages.
-        arrays: `{canonical name: array}`.
-        grid: rows and columns of tokens they were trained on, or `None` where the file does not
-            say.
+        arrays: `{canonical name: array}`, each read when it is asked for.
+        grid: rows and columns of tokens they were trained on; `None` where the file does not say.
+        patch_shape: rows, columns and channels of a patch, likewise.
+        gelu_approximate: whether they were trained with the tanh form of GELU, likewise.
+        record: their row in the registry, where they were published.
     """
 
     origin: str
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, StoredArray]
     grid: tuple[int, int] | None = None
+    patch_shape: tuple[int, int, int] | None = None
+    gelu_approximate: bool | None = None
+    record: WeightsRecord | None = None
 
     def classes(self) -> int:
         """Number of classes of their head.
@@ -54,96 +51,120 @@ class Weights:
                 f"{self.origin} has no classification head. Pass `classes=` for a new head of "
                 "zeros, or `include_top=False`."
             )
-        return len(self.arrays["head/bias"])
+        return self.arrays["head/bias"].shape[0]
 
 
-def read(weights: str | os.PathLike, spec: MixerSpec) -> Weights:
-    """Reads what the `weights` argument of a constructor names.
+@contextlib.contextmanager
+def open_weights(weights: str | os.PathLike, spec: MixerSpec) -> Iterator[Weights]:
+    """Opens what the `weights` argument of a constructor names; published ones are fetched once.
 
     No code from a file is ever run.
 
     Args:
-        weights: the path of a `.weights.h5` or `.keras` file, or the name of published weights.
+        weights: the path of a `.keras`, `.weights.h5`, `.npz`, `.safetensors` or `.pth` file, or
+            the name of published weights.
         spec: the architecture they are for.
 
     Raises:
         ValueError: an unknown name, weights that were never published for `spec`, or a file that
             holds no Mixer's weights.
         FileNotFoundError: the file does not exist.
+        OSError: published weights could not be fetched or stored.
     """
-    path = os.fspath(weights)
-    if not path.endswith((".h5", ".keras")):
-        raise ValueError(_unknown(path, spec))
+    name = os.fspath(weights)
+    if name.endswith(SUFFIXES):
+        with open_file(name) as opened:
+            yield opened
+        return
+    record = find(name, spec.name)
+    path = fetch(record.url, record.file_name, check=check_file)
+    with open_file(path) as opened:
+        yield dataclasses.replace(
+            opened,
+            origin=f"weights={name!r} ({path})",
+            grid=spec.grid(record.image_size),
+            gelu_approximate=record.gelu_approximate,
+            record=record,
+        )
+
+
+@contextlib.contextmanager
+def open_file(path: str | os.PathLike) -> Iterator[Weights]:
+    """Opens a weight file of any of the formats, told apart by its suffix.
+
+    Raises:
+        ValueError: it is not readable, or does not hold the weights of a Mixer.
+        FileNotFoundError: it does not exist, or is a folder.
+    """
+    path = os.fspath(path)
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"`weights` names a file that does not exist: {path}")
-    try:
-        if path.endswith(".keras"):
-            with zipfile.ZipFile(path) as archive:
-                grid = _grid(json.loads(archive.read("config.json")))
-                arrays = _read_h5(io.BytesIO(archive.read("model.weights.h5")))
-        else:
-            grid, arrays = None, _read_h5(path)
-    except (OSError, KeyError, zipfile.BadZipFile, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a readable Keras weights file: {error}") from error
-    if not any(name in arrays for name in ("stem/kernel", "pre_head_layer_norm/gamma")):
-        found = ", ".join(sorted({name.partition("/")[0] for name in arrays})[:5]) or "nothing"
-        raise ValueError(f"{path} does not hold the weights of a Mixer; its layers are: {found}")
-    return Weights(path, arrays, grid)
+        what = "is a folder" if os.path.isdir(path) else "does not exist"
+        raise FileNotFoundError(f"`weights` names a file that {what}: {path}")
+    with contextlib.ExitStack() as stack:
+        opened = _open(path, stack)
+        if not {"stem/kernel", "pre_head_layer_norm/gamma"} & set(opened.arrays):
+            layers = sorted({name.partition("/")[0] for name in opened.arrays})[:5]
+            raise ValueError(
+                f"{path} does not hold the weights of a Mixer; its layers are: "
+                f"{', '.join(layers) or 'none'}"
+            )
+        yield opened
 
 
-def _unknown(name: str, spec: MixerSpec) -> str:
-    published = PUBLISHED.get(spec.name, ())
-    ways = (
-        "Pass `weights=None` for random initial weights, or the path of a `.weights.h5` or "
-        "`.keras` file."
-    )
-    if name in published:
-        return (
-            f"weights={name!r} exist for {spec.name}, but this version of keras_mixer cannot load "
-            f"published weights yet. {ways}"
-        )
-    exist = "; ".join(f"{model}: {', '.join(names)}" for model, names in PUBLISHED.items())
-    if any(name in names for names in PUBLISHED.values()):
-        none = "no weights" if not published else "only " + ", ".join(published)
-        return (
-            f"weights={name!r} were never published for {spec.name}; there are {none} for it. "
-            f"Published weights: {exist}. {ways}"
-        )
-    return f"Unknown weights={name!r}. Published weights: {exist}. {ways}"
+def _open(path: str, stack: contextlib.ExitStack) -> Weights:
+    suffix = pathlib.Path(path.removesuffix(".part")).suffix  # `.part`: not moved into place yet
+    if suffix in (".keras", ".h5"):
+        try:
+            if suffix == ".h5":
+                return Weights(path, stack.enter_context(keras_files.open_h5(path)))
+            arrays, config = stack.enter_context(keras_files.open_keras(path))
+            return Weights(path, arrays, **_facts(config))
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is not a readable Keras weights file: {error}") from error
+    if suffix == ".npz":
+        raw = stack.enter_context(official.open_npz(path))
+        stem = next((a.shape for n, a in raw.items() if n.endswith(_STEMS)), ())
+        patch = stem[:3] if len(stem) == 4 else None
+        return Weights(path, official.from_official(raw), None, patch, gelu_approximate=True)
+    notes: dict[str, str] = {}
+    if suffix == ".safetensors":
+        raw, notes = timm.read_safetensors(path)
+    else:
+        raw = timm.read_pth(path)
+    stem = raw["stem.proj.weight"].shape if "stem.proj.weight" in raw else ()
+    patch = (*stem[2:], stem[1]) if len(stem) == 4 else None
+    gelu = {"tanh": True, "exact": False}.get(notes.get("gelu", ""))
+    return Weights(path, timm.from_timm(raw), None, patch, gelu_approximate=gelu)
 
 
-def _read_h5(file) -> dict[str, np.ndarray]:
-    """Arrays of a Keras weights file, which keeps the variables of each layer by number."""
-    import h5py
-
-    arrays = {}
-
-    def visit(group, names):
-        if "vars" in group and len(names):
-            variables = group["vars"]
-            known = _VARIABLES.get(names[-1], ())
-            for key in variables:
-                leaf = known[int(key)] if int(key) < len(known) else f"vars/{key}"
-                arrays["/".join((*names, leaf))] = variables[key][()]
-        for key, child in group.items():
-            if key not in ("vars", "seed_generator"):
-                visit(child, (*names, key))
-
-    with h5py.File(file, "r") as root:
-        for group in root["layers"].values():
-            visit(group, (str(group["vars"].attrs["name"]),))
-    return arrays
+_STEMS = ("stem/kernel", "embedding/kernel")
 
 
-def _grid(config: dict) -> tuple[int, int] | None:
-    """Rows and columns of tokens, from the configuration of a saved model."""
-    for layer in config["config"].get("layers", ()):
-        if layer["class_name"] == "Patches":
-            shape = layer["build_config"]["input_shape"]
-            if layer["config"]["data_format"] == "channels_last":
-                height, width = shape[1:3]
-            else:
-                height, width = shape[2:]
-            rows, columns = layer["config"]["patch_size"]
-            return height // rows, width // columns
-    return None
+def _facts(config: dict) -> dict:
+    """What the configuration of a saved model says of its weights."""
+    facts: dict = {}
+    patches = keras_files.layer_config(config, "Patches")
+    if patches:
+        shape = patches["build_config"]["input_shape"]
+        last = patches["config"]["data_format"] == "channels_last"
+        height, width, channels = shape[1:] if last else (*shape[2:], shape[1])
+        rows, columns = patches["config"]["patch_size"]
+        facts["grid"] = height // rows, width // columns
+        facts["patch_shape"] = rows, columns, channels
+    block = keras_files.layer_config(config, "MixerLayer")
+    if block:
+        facts["gelu_approximate"] = block["config"]["gelu_approximate"]
+    if config.get("mixer_weights"):
+        facts["record"] = WeightsRecord(**config["mixer_weights"])
+    return facts
+
+
+def check_file(path: str | os.PathLike) -> None:
+    """Reads all of a weight file, which compares its checksums where the format has them.
+
+    Raises:
+        ValueError: it is not a readable file of a Mixer's weights.
+    """
+    with open_file(path) as opened:
+        for array in opened.arrays.values():
+            array.read()

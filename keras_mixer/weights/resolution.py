@@ -2,15 +2,25 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 
 from keras_mixer.specs import MixerSpec
+from keras_mixer.weights.arrays import StoredArray
 from keras_mixer.weights.formats import Weights
 
 RESOLUTIONS = ("expand", "interpolate")
 Grid = tuple[int, int]
-Mlp = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+_TOKEN_MIXING = re.compile(r"mixer_block_\d+/token_mixing/(dense_[01]/(?:kernel|bias))")
+# What the axes of an array run over: tokens or hidden units.
+_AXES = {
+    "dense_0/kernel": ("tokens", "hidden"),
+    "dense_0/bias": ("hidden",),
+    "dense_1/kernel": ("hidden", "tokens"),
+    "dense_1/bias": ("tokens",),
+}
 
 
 def check_resolution(resolution: str) -> None:
@@ -32,31 +42,11 @@ def fit_to_image(
             `"expand"`, or the weights' own grid cannot be told.
     """
     kernel = weights.arrays.get("mixer_block_0/token_mixing/dense_0/kernel")
-    if kernel is None or kernel.ndim != 2:
+    if kernel is None or len(kernel.shape) != 2:
         return weights, spec  # The strict assignment says what is wrong.
     new = spec.grid(image_size)
-    old = weights.grid or _infer_grid(len(kernel), spec, new, weights.origin)
-    arrays = dict(weights.arrays)
-    if old != new:
-        expand = resolution == "expand"
-        if expand and (new[0] % old[0] or new[1] % old[1]):
-            raise ValueError(
-                f"{weights.origin} was trained on {old[0]}x{old[1]} tokens and this image has "
-                f"{new[0]}x{new[1]}, not a whole number of times as many rows and columns. Pass "
-                "an `input_shape` that is a multiple, or "
-                '`resolution="interpolate"`.'
-            )
-        change = expand_mlp if expand else interpolate_mlp
-        for i in range(spec.num_layers):
-            names = [
-                f"mixer_block_{i}/token_mixing/dense_{j}/{leaf}"
-                for j in (0, 1)
-                for leaf in ("kernel", "bias")
-            ]
-            if all(name in arrays for name in names):
-                k0, b0, k1, b1 = (arrays[name] for name in names)
-                mlp = change((k0, b0, k1, b1), old, new)
-                arrays.update(zip(names, mlp, strict=True))
+    old = weights.grid or _infer_grid(kernel.shape[0], spec, new, weights.origin)
+    arrays = change_grid(weights.arrays, old, new, resolution, weights.origin)
     if new != spec.grid():
         width = arrays["mixer_block_0/token_mixing/dense_0/kernel"].shape[1]
         spec = dataclasses.replace(spec, tokens_mlp_dim=width)
@@ -74,66 +64,109 @@ def _infer_grid(tokens: int, spec: MixerSpec, new: Grid, origin: str) -> Grid:
     )
 
 
-def expand_mlp(mlp: Mlp, old: Grid, new: Grid) -> Mlp:
-    """The paper's rule (appendix C): every tile of the image has its own copy of the token MLP.
+def change_grid(
+    arrays: dict[str, StoredArray], old: Grid, new: Grid, resolution: str, origin: str
+) -> dict[str, StoredArray]:
+    """The arrays of a Mixer with its token-mixing MLPs on another grid of tokens.
 
-    The larger grid is cut into tiles of the old one; the kernels become block-diagonal with rows
-    and columns permuted to raster order, the biases are repeated. On K tiles the model's logits
-    equal the mean of the old model's logits over the tiles.
+    An array that is not of a token-mixing MLP on `old` is left as it is.
 
     Args:
-        mlp: `(kernel_0 (S, D), bias_0 (D,), kernel_1 (D, S), bias_1 (S,))`.
-        old: rows and columns of S tokens.
-        new: rows and columns of K * S tokens.
+        arrays: `{canonical name: array}`.
+        old: rows and columns of tokens they are for.
+        new: rows and columns of tokens wanted.
+        resolution: `"expand"` or `"interpolate"`.
+        origin: what the arrays are, for the message.
+
+    Raises:
+        ValueError: `"expand"` cannot lead from `old` to `new`.
+    """
+    if old == new:
+        return arrays
+    if resolution == "expand" and (new[0] % old[0] or new[1] % old[1]):
+        raise ValueError(
+            f"{origin} was trained on {old[0]}x{old[1]} tokens and this image has "
+            f"{new[0]}x{new[1]}, not a whole number of times as many rows and columns. Pass a "
+            'size that is a multiple, or `resolution="interpolate"`.'
+        )
+    rule = expand if resolution == "expand" else interpolate
+    tokens = {"tokens": new[0] * new[1]}
+    wider = new[0] * new[1] // (old[0] * old[1]) if resolution == "expand" else 1
+
+    def change(name, array):
+        match = _TOKEN_MIXING.fullmatch(name)
+        if not match or len(array.shape) != len(_AXES[match[1]]):
+            return array
+        sizes = dict(zip(_AXES[match[1]], array.shape, strict=True))
+        if sizes.get("tokens", old[0] * old[1]) != old[0] * old[1]:
+            return array
+        shape = (tokens.get(axis, wider * size) for axis, size in sizes.items())
+        return array.map(lambda values: rule(match[1], values, old, new), shape)
+
+    return {name: change(name, array) for name, array in arrays.items()}
+
+
+def expand(part: str, array: np.ndarray, old: Grid, new: Grid) -> np.ndarray:
+    """The paper's rule (appendix C): every tile of the image has its own copy of the token MLP.
+
+    The larger grid is cut into K tiles of the old one; the kernels become block-diagonal with rows
+    and columns permuted to raster order, the biases are repeated. The model's logits then equal
+    the mean of the old model's logits over the tiles.
+
+    Args:
+        part: `"dense_0/kernel"` (S, D), `"dense_0/bias"` (D,), `"dense_1/kernel"` (D, S) or
+            `"dense_1/bias"` (S,).
+        array: that part of the MLP.
+        old: rows and columns of the S tokens.
+        new: rows and columns of the K * S tokens.
 
     Returns:
-        The same with K * S tokens and a hidden width of K * D.
+        The part with K * S tokens and K * D hidden units.
     """
-    kernel_0, bias_0, kernel_1, bias_1 = mlp
     (rows, columns), (tall, wide) = old, (new[0] // old[0], new[1] // old[1])
-    tiles, hidden = tall * wide, len(bias_0)
-
-    def block_diagonal(kernel):
-        blocks = np.zeros((tall, rows, wide, columns, tiles, hidden), kernel.dtype)
-        kernel = kernel.reshape(rows, columns, hidden)
-        for tile in range(tiles):
-            blocks[tile // wide, :, tile % wide, :, tile] = kernel
-        return blocks.reshape(tiles * rows * columns, tiles * hidden)
-
-    return (
-        block_diagonal(kernel_0),
-        np.tile(bias_0, tiles),
-        block_diagonal(kernel_1.T).T,
-        np.tile(bias_1.reshape(rows, columns), (tall, wide)).ravel(),
-    )
+    tiles = tall * wide
+    if part == "dense_0/bias":
+        return np.tile(array, tiles)
+    if part == "dense_1/bias":
+        return np.tile(array.reshape(rows, columns), (tall, wide)).ravel()
+    kernel = array if part == "dense_0/kernel" else array.T
+    hidden = kernel.shape[1]
+    blocks = np.zeros((tall, rows, wide, columns, tiles, hidden), kernel.dtype)
+    for tile in range(tiles):
+        blocks[tile // wide, :, tile % wide, :, tile] = kernel.reshape(rows, columns, hidden)
+    blocks = blocks.reshape(tiles * rows * columns, tiles * hidden)
+    return blocks if part == "dense_0/kernel" else blocks.T
 
 
-def interpolate_mlp(mlp: Mlp, old: Grid, new: Grid) -> Mlp:
+def interpolate(part: str, array: np.ndarray, old: Grid, new: Grid) -> np.ndarray:
     """Resamples each token-mixing unit, taken as a picture on the grid of tokens.
 
     The new MLP is: bring the tokens to the old grid, apply the old MLP, bring its output to the
-    new grid, each with antialiased linear interpolation. The response to a constant image is
-    therefore unchanged, and so is the hidden width.
+    new grid, each with antialiased linear interpolation. So the hidden width stays, and every unit
+    answers tokens that are all alike as it did before.
 
     Args:
-        mlp: `(kernel_0 (S, D), bias_0 (D,), kernel_1 (D, S), bias_1 (S,))`.
-        old: rows and columns of S tokens.
+        part: as in `expand`.
+        array: that part of the MLP.
+        old: rows and columns of the S tokens.
         new: rows and columns of S' tokens.
 
     Returns:
-        The same with S' tokens.
+        The part with S' tokens.
     """
-    kernel_0, bias_0, kernel_1, bias_1 = mlp
-
-    def resample(source, target):
-        return np.kron(
-            _linear_interpolation(source[0], target[0]),
-            _linear_interpolation(source[1], target[1]),
-        )
-
-    to_old, to_new = resample(new, old), resample(old, new)
-    changed = (to_old.T @ kernel_0, bias_0, kernel_1 @ to_new.T, to_new @ bias_1)
-    return tuple(a.astype(b.dtype) for a, b in zip(changed, mlp, strict=True))
+    if part == "dense_0/bias":
+        return array
+    source, target = (new, old) if part == "dense_0/kernel" else (old, new)
+    resample = np.kron(
+        _linear_interpolation(source[0], target[0]), _linear_interpolation(source[1], target[1])
+    )
+    if part == "dense_0/kernel":
+        changed = resample.T @ array
+    elif part == "dense_1/kernel":
+        changed = array @ resample.T
+    else:
+        changed = resample @ array
+    return changed.astype(array.dtype)
 
 
 def _linear_interpolation(source: int, target: int) -> np.ndarray:

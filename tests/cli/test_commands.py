@@ -143,10 +143,12 @@ def test_wrong_input_is_one_line(run_command, arguments, code, message):
     assert "Traceback" not in out + err
 
 
-def test_pretrained_weights_by_name_are_refused_for_now(run_command, image_folder):
-    code, _, err = run_command("finetune", image_folder)
+def test_published_weights_without_a_network(run_command, image_folder):
+    code, out, err = run_command("finetune", image_folder)
     assert code == 1
-    assert "cannot load published weights yet" in err
+    assert "weights: " not in out
+    assert "place the file at " in err
+    assert "imagenet21k-Mixer-B_16.npz" in err
 
 
 def test_bad_pictures(trained, run_command, image_folder, tmp_path):

@@ -20,10 +20,11 @@ def trained(tiny, randomize, tmp_path):
 
 def test_canonical_names_are_the_paths_of_the_variables(trained, tiny, tmp_path):
     for file in ("m.keras", "m.weights.h5"):
-        arrays = weights.read(tmp_path / file, tiny).arrays
-        assert set(arrays) == {v.path for v in trained.trainable_variables}
-        for v in trained.trainable_variables:
-            np.testing.assert_array_equal(arrays[v.path], v.numpy())
+        with weights.open_file(tmp_path / file) as opened:
+            assert set(opened.arrays) == {v.path for v in trained.trainable_variables}
+            for v in trained.trainable_variables:
+                assert opened.arrays[v.path].shape == tuple(v.shape)
+                np.testing.assert_array_equal(opened.arrays[v.path].read(), v.numpy())
 
 
 def test_another_head_keeps_the_body_and_says_so(trained, tiny, tmp_path):
@@ -52,9 +53,11 @@ def test_everything_wrong_is_in_one_error_and_nothing_is_assigned(trained, tiny)
     model = Mixer(tiny, weights=None, classes=5)
     arrays = {v.path: np.array(v.numpy()) for v in trained.trainable_variables}
     del arrays["stem/bias"]
-    arrays["mixer_block_9/layer_norm_0/gamma"] = np.ones(8)
-    arrays["stem/kernel"] = np.ones((3, 3))
-    arrays["head/bias"] = np.full(5, np.nan)
+    arrays["mixer_block_9/layer_norm_0/gamma"] = np.ones(8, "float32")
+    arrays["stem/kernel"] = np.ones((3, 3), "float32")
+    arrays["head/bias"] = np.full(5, np.nan, "float32")
+    arrays["head/kernel"] = arrays["head/kernel"].astype("float64")
+    arrays = {name: weights.stored(array) for name, array in arrays.items()}
     before = model.get_weights()
     with pytest.raises(ValueError, match="do not fit tiny") as error:
         weights.assign(model, weights.Weights("a file", arrays))
@@ -62,7 +65,8 @@ def test_everything_wrong_is_in_one_error_and_nothing_is_assigned(trained, tiny)
         "missing: stem/bias",
         "not in the model: mixer_block_9/layer_norm_0/gamma",
         "stem/kernel has shape (3, 3) where the model has (48, 8)",
-        "head/bias is not made of finite",
+        "head/bias holds values that are not finite",
+        "head/kernel is float64, which is none of float32, float16, bfloat16",
     ):
         assert part in str(error.value)
     for old, new in zip(before, model.get_weights(), strict=True):

@@ -1,0 +1,68 @@
+"""Names of the classes of published heads, fetched and cached like the weights."""
+
+import functools
+import json
+import pathlib
+from collections.abc import Callable
+
+from keras_mixer.weights.fetch import fetch
+from keras_mixer.weights.registry import STORAGE
+
+# Keras' own list, the one that `keras.applications` reads.
+_IMAGENET = f"{STORAGE}/download.tensorflow.org/data/imagenet_class_index.json"
+# The lists beside Google's BiT models. Lists of 21,841 classes circulate too.
+_IDS = f"{STORAGE}/bit_models/imagenet21k_wordnet_ids.txt"
+_LEMMAS = f"{STORAGE}/bit_models/imagenet21k_wordnet_lemmas.txt"
+
+
+def class_names(classes: int) -> tuple[tuple[str, str], ...]:
+    """`(WordNet id, name)` of each class of a published head, in order.
+
+    Args:
+        classes: 1000 for ImageNet, 21843 for ImageNet-21k.
+
+    Raises:
+        ValueError: there is no public list of that many classes, or a list is of another length.
+        OSError: a list could not be fetched.
+    """
+    if classes not in _LISTS:
+        raise ValueError(
+            f"There is no public list of the names of {classes} classes; there are lists of "
+            f"{' and '.join(map(str, _LISTS))}."
+        )
+    return _LISTS[classes]()
+
+
+@functools.cache
+def _imagenet() -> tuple[tuple[str, str], ...]:
+    def check(path: pathlib.Path) -> dict:
+        try:
+            index = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is not a list of classes: {error}") from error
+        if not isinstance(index, dict) or set(index) != {str(i) for i in range(1000)}:
+            raise ValueError(f"{path} does not list the classes 0 to 999.")
+        return index
+
+    index = check(fetch(_IMAGENET, "imagenet_class_index.json", check=check))
+    return tuple((index[str(i)][0], index[str(i)][1]) for i in range(1000))
+
+
+@functools.cache
+def _imagenet21k() -> tuple[tuple[str, str], ...]:
+    def lines(path: pathlib.Path) -> list[str]:
+        found = path.read_text(encoding="utf-8").splitlines()
+        if len(found) != 21843:
+            raise ValueError(
+                f"{path} has {len(found)} lines; the head of the ImageNet-21k weights has 21843."
+            )
+        return found
+
+    ids, lemmas = (lines(fetch(url, url.rsplit("/", 1)[1], check=lines)) for url in (_IDS, _LEMMAS))
+    return tuple(zip(ids, lemmas, strict=True))
+
+
+_LISTS: dict[int, Callable[[], tuple[tuple[str, str], ...]]] = {
+    1000: _imagenet,
+    21843: _imagenet21k,
+}

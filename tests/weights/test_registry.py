@@ -1,0 +1,137 @@
+"""The table of published weights: complete, true to its sources, and usable."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_mixer
+from keras_mixer import SPECS, Mixer, decode_predictions, preprocess_input, weights
+
+RECORDS = [record for row in weights.WEIGHTS.values() for record in row.values()]
+# README of google-research/vision_transformer: folder, file, MiB, classes.
+OFFICIAL = {
+    ("imagenet1k", "Mixer-B_16.npz", 228.47, 1000),
+    ("imagenet1k", "Mixer-L_16.npz", 794.29, 1000),
+    ("imagenet21k", "Mixer-B_16.npz", 289.61, 21843),
+    ("imagenet21k", "Mixer-L_16.npz", 875.78, 21843),
+    ("sam", "Mixer-B_16.npz", 228.47, 1000),
+    ("sam", "Mixer-B_32.npz", 230.04, 1000),
+    ("gsam", "Mixer-B_16.npz", 228.47, 1000),
+    ("gsam", "Mixer-B_32.npz", 230.04, 1000),
+    ("gsam", "Mixer-S_16.npz", 70.71, 1000),
+    ("gsam", "Mixer-S_32.npz", 72.91, 1000),
+    ("gsam", "Mixer-S_8.npz", 78.79, 1000),
+}
+
+
+def test_every_official_file_has_a_row():
+    ours = {(*r.url.rsplit("/", 2)[-2:], r.size, r.classes) for r in RECORDS if r.size}
+    assert ours == OFFICIAL
+    assert sum(r.size is None for r in RECORDS) == 6  # timm's
+
+
+def test_file_names_in_the_cache_are_all_different():
+    assert len({record.file_name for record in RECORDS}) == len(RECORDS)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record.model}-{record.name}")
+def test_a_row_is_true_to_itself(record):
+    spec = SPECS[record.model]
+    assert weights.find(record.name, record.model) is record
+    assert record.image_size == spec.image_size
+    if record.size:  # float32 without compression, and about 300 bytes of names for each array.
+        arrays = 8 + 12 * spec.num_layers - 2
+        bytes_ = 4 * spec.parameters(record.classes)
+        assert 0 < record.size * 2**20 - bytes_ < 600 * arrays + 2**20 * 0.01
+    # MIIL's weights were trained with the exact form of GELU and on pixels / 255, Google's not.
+    miil = "miil" in record.name
+    assert (record.gelu_approximate, record.mean, record.std) == (
+        (False, 0.0, 1.0) if miil else (True, 0.5, 0.5)
+    )
+    assert (record.top_1 is None) == (record.top_1_source is None)
+
+
+def test_timm_names_that_mislead():
+    """`goog_in21k_ft_in1k` was never pre-trained on ImageNet-21k."""
+    record = weights.find("timm/mixer_b16_224.goog_in21k_ft_in1k", "mixer_b16")
+    assert "from scratch" in record.origin
+    assert record.classes == 1000
+
+
+@pytest.mark.parametrize("model", ["mixer_h14", "mixer_l32"])
+def test_weights_that_were_never_published(model):
+    with pytest.raises(
+        ValueError,
+        match=rf"weights='imagenet' were never published for {model}; there are no weights for it",
+    ):
+        Mixer(SPECS[model], weights="imagenet")
+
+
+def test_unknown_names():
+    with pytest.raises(
+        ValueError, match=r"Unknown weights='jft'\. Published weights: mixer_b16: im"
+    ):
+        keras_mixer.MixerB16(weights="jft")
+    with pytest.raises(
+        ValueError, match="never published for mixer_s16; there are only imagenet_g"
+    ):
+        keras_mixer.MixerS16()
+    with pytest.raises(ValueError, match=r"Unknown weights='x'\. Published weights: imagenet, "):
+        weights.records_named("x")
+
+
+def test_preprocess_input_follows_the_weights(rng):
+    x = rng.integers(0, 256, (2, 4, 4, 3)).astype("uint8")
+    for name in ("imagenet", "imagenet21k", "imagenet_gsam", None):
+        got = preprocess_input(x, weights=name)
+        np.testing.assert_allclose(got, x.astype("float64") / 127.5 - 1, atol=1e-6)
+    for name in ("imagenet21k_miil", "imagenet_miil"):
+        np.testing.assert_allclose(preprocess_input(x, name), x.astype("float64") / 255, atol=1e-6)
+    record = weights.find("imagenet_miil", "mixer_b16")
+    np.testing.assert_allclose(preprocess_input(x, record), x / 255, atol=1e-6)
+    with pytest.raises(ValueError, match="Unknown weights='imagenet_mil'"):
+        preprocess_input(x, "imagenet_mil")
+    with pytest.raises(ValueError, match="must be the name of published weights, a WeightsRecord"):
+        preprocess_input(x, 3)
+
+
+def test_a_model_keeps_what_its_weights_ask_for(tiny, rng, tmp_path):
+    record = weights.find("imagenet_miil", "mixer_b16")
+    model = Mixer(tiny, weights=None, classes=3)
+    assert model.mixer_weights is None
+    model.mixer_weights = record
+    model.save(tmp_path / "m.keras")
+    x = rng.integers(0, 256, (2, 8, 12, 3)).astype("uint8")
+    for again in (
+        keras.saving.load_model(tmp_path / "m.keras"),
+        Mixer(tiny, weights=tmp_path / "m.keras", classes=7),
+        keras_mixer.change_resolution(model, (8, 12)),
+    ):
+        assert again.mixer_weights == record
+        np.testing.assert_allclose(preprocess_input(x, again), x / 255, atol=1e-6)
+    own = Mixer(tiny, weights=tmp_path / "m.keras", include_preprocessing=True)
+    np.testing.assert_array_equal(preprocess_input(x, own), x)
+    np.testing.assert_allclose(
+        own.predict(x, verbose=0), again.predict(x / np.float32(255), verbose=0), atol=1e-5
+    )
+
+
+def test_decode_predictions_of_ones_own_classes():
+    scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.1, 0.4]])
+    assert decode_predictions(scores, top=2, weights=["cat", "dog", "eel"]) == [
+        [("1", "dog", 0.7), ("2", "eel", 0.2)],
+        [("0", "cat", 0.5), ("2", "eel", 0.4)],
+    ]
+    tensor = keras.ops.convert_to_tensor(scores.astype("float32"))
+    assert decode_predictions(tensor, top=1, weights=("a", "b", "c"))[0][0][:2] == ("1", "b")
+
+
+def test_decode_predictions_counts_the_classes():
+    with pytest.raises(ValueError, match="has 3 scores an image and `weights` stands for 2"):
+        decode_predictions(np.ones((1, 3)), weights=["cat", "dog"])
+    with pytest.raises(ValueError, match="21841 scores an image and `weights` stands for 21843"):
+        decode_predictions(np.ones((1, 21841)), weights="imagenet21k")
+    with pytest.raises(ValueError, match="no public list of the names of 11221 classes"):
+        decode_predictions(np.ones((1, 11221)), weights="imagenet21k_miil")
+    with pytest.raises(ValueError, match=r"must be \(batch, classes\)"):
+        decode_predictions(np.ones(1000))
