@@ -13,7 +13,21 @@ from keras_mixer_cli.options import on_a_backend, parse_size
 @click.argument("data")
 @click.option("--model", "model_name", help="Architecture. Default: the recipe's.")
 @click.option(
-    "--weights", help="A .weights.h5 or .keras file, a name, or none. Default: the recipe's."
+    "--weights",
+    help="Published weights by name, a weight file (.keras, .weights.h5, .npz, .safetensors or "
+    ".pth), or none. Default: the recipe's.",
+)
+@click.option(
+    "--gelu",
+    type=click.Choice(["tanh", "exact"]),
+    help="Form of GELU. Default: the weights' own.",
+)
+@click.option(
+    "--resolution",
+    type=click.Choice(["expand", "interpolate"]),
+    default="expand",
+    show_default=True,
+    help="How weights of another image size are brought to this one.",
 )
 @click.option("--output", type=click.Path(file_okay=False), help="Run directory; must be new.")
 @click.option("--recipe", "recipe_name", help="Default: the data set's own.")
@@ -27,7 +41,17 @@ from keras_mixer_cli.options import on_a_backend, parse_size
 )
 @on_a_backend
 def finetune(
-    data, model_name, weights, output, recipe_name, image_size, seed, data_dir, **changes
+    data,
+    model_name,
+    weights,
+    gelu,
+    resolution,
+    output,
+    recipe_name,
+    image_size,
+    seed,
+    data_dir,
+    **changes,
 ) -> None:
     """Train a Mixer on DATA and judge it on the held-out part.
 
@@ -50,6 +74,8 @@ def finetune(
         input_shape=_shape(image_size or spec.image_size),
         classes=loaded.classes,
         classifier_activation=None,
+        resolution=resolution,
+        gelu_approximate=None if gelu is None else gelu == "tanh",
         seed=seed,
     )
     run = training.new_run(output, f"{recipe.name}-{spec.name}")

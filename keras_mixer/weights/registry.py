@@ -109,8 +109,9 @@ _SAM = "Google, ImageNet-1k from scratch with SAM"
 _GSAM = "Google, ImageNet-1k from scratch with GSAM"
 # timm's copies keep a name that says they were fine-tuned from ImageNet-21k. They were not: their
 # accuracies, 76.6 and 72.1, are those of the paper's from-scratch rows.
-_COPY = "timm's copy of `{}`: Google, {}"
-_MIIL = "Alibaba MIIL (https://arxiv.org/abs/2104.10972), ImageNet-21k-P"
+_COPY = " (timm's copy)"
+# https://arxiv.org/abs/2104.10972
+_MIIL = "Alibaba MIIL, ImageNet-21k-P"
 
 _RECORDS = (
     # top-1 of the first two rows: the paper's Table 2; of SAM: as keras_cv_attention_models (kecam)
@@ -142,15 +143,15 @@ _RECORDS = (
             f"mixer_{model}",
             f"timm/mixer_{model}_224.{tag}",
             classes,
-            _COPY.format(name, data),
+            origin + _COPY,
             google=True,
             top_1=top_1,
         )
-        for model, tag, classes, name, data, top_1 in (
-            ("b16", "goog_in21k_ft_in1k", 1000, "imagenet", "ImageNet-1k from scratch", 76.62),
-            ("b16", "goog_in21k", 21843, "imagenet21k", "ImageNet-21k", None),
-            ("l16", "goog_in21k_ft_in1k", 1000, "imagenet", "ImageNet-1k from scratch", 72.08),
-            ("l16", "goog_in21k", 21843, "imagenet21k", "ImageNet-21k", None),
+        for model, tag, classes, origin, top_1 in (
+            ("b16", "goog_in21k_ft_in1k", 1000, _SCRATCH, 76.62),
+            ("b16", "goog_in21k", 21843, _21K, None),
+            ("l16", "goog_in21k_ft_in1k", 1000, _SCRATCH, 72.08),
+            ("l16", "goog_in21k", 21843, _21K, None),
         )
     ),
 )

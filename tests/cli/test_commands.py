@@ -100,6 +100,20 @@ def test_weights_of_one_run_start_another(trained, run_command, image_folder, tm
     assert f"weights: loaded 54 arrays from {trained / 'model.keras'}" in out
 
 
+def test_weights_of_timm_at_another_size(trained, run_command, image_folder, tmp_path):
+    keras_mixer.weights.convert(trained / "model.keras", tmp_path / "w.safetensors")
+    few = ("--model", "mixer_ti4", "--steps", "2", "--batch-size", "4", "--image-size", "40")
+    few += ("--weights", tmp_path / "w.safetensors", "--gelu", "exact")
+    code, _, err = run_command("finetune", image_folder, *few)
+    assert code == 1
+    assert "8x8 tokens and this image has 10x10" in err
+    code, _, err = run_command("finetune", image_folder, *few, "--resolution", "interpolate")
+    assert code == 0, err
+    model = keras.saving.load_model(tmp_path / "runs" / "folder-mixer_ti4-1" / "model.keras")
+    assert model.input_shape == (None, 40, 40, 3)
+    assert model.get_layer("mixer_block_0").gelu_approximate is False
+
+
 def test_the_saved_model_loads_with_keras_alone(trained):
     model = keras.saving.load_model(trained / "model.keras")
     logits = model.predict(np.zeros((1, 32, 32, 3), "float32"), verbose=0)

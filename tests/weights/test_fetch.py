@@ -4,7 +4,6 @@ import datetime
 import hashlib
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -99,7 +98,6 @@ def refusal(kind, call, name=NAME):
 def start(*limit):
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, URL, NAME, *map(str, limit)],
-        env={**os.environ, "KERAS_BACKEND": "numpy"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -220,6 +218,14 @@ def test_a_shorter_object_and_a_wrong_range_start_anew(bucket, file, content):
     assert get().read_bytes() == content
 
 
+def test_a_part_from_another_mirror_is_not_gone_on_with(bucket, file, content, monkeypatch):
+    break_off(file)
+    monkeypatch.setenv("KERAS_MIXER_MIRROR", f"{bucket.url}/mirror")
+    bucket.files["/mirror" + PATH] = file
+    assert get().read_bytes() == content
+    assert [r.range for r in bucket.gets("/mirror" + PATH)] == [None]
+
+
 def test_a_server_without_ranges(bucket, file, content):
     file.ranges, file.faults = False, [("cut", CUT)]
     assert get().read_bytes() == content
@@ -317,11 +323,14 @@ def test_a_stalled_connection_is_resumed(bucket, file, content):
 
 
 def test_two_processes_fetch_once(bucket, file, content):
-    file.delay = 0.06
-    with start() as one, start() as other:
-        said = [process.communicate(timeout=30)[0] for process in (one, other)]
-    assert said == [f"{final()}\n"] * 2
-    assert final().read_bytes() == content
+    file.delay = 0.05
+    with start() as other:
+        while not bucket.requests:
+            assert other.poll() is None
+            time.sleep(0.01)
+        assert not is_cached(NAME)
+        assert get().read_bytes() == content
+        assert other.communicate(timeout=30)[0] == f"{final()}\n"
     assert [r.sent for r in bucket.requests] == [SIZE]
 
 

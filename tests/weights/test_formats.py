@@ -268,7 +268,7 @@ def test_code_in_a_pth_is_not_executed(tmp_path):
     for content in (Touch(tmp_path / "executed"), {"head.bias": Touch(tmp_path / "executed")}):
         torch.save(content, path)
         refused(path, "code in it is never run")
-    path.write_bytes(pickle.dumps(Touch(tmp_path / "executed")))
+    path.write_bytes(pickle.dumps(Touch(tmp_path / "executed"), protocol=2))
     refused(path, "code in it is never run")
     torch.save({"head.bias": 3}, path)
     refused(path, "does not hold a state dict of tensors")
