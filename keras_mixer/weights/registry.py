@@ -103,10 +103,10 @@ def _timm(repository, model, name, classes, origin, *, google, top_1=None) -> We
     )
 
 
-_SCRATCH = "Google, ImageNet-1k from scratch, 300 epochs"
-_21K = "Google, ImageNet-21k, 300 epochs"
-_SAM = "Google, ImageNet-1k from scratch with SAM"
-_GSAM = "Google, ImageNet-1k from scratch with GSAM"
+_SCRATCH = "Google, ImageNet-1k from scratch"
+_21K = "Google, ImageNet-21k"
+_SAM = "Google, ImageNet-1k with SAM"
+_GSAM = "Google, ImageNet-1k with GSAM"
 # timm's copies keep a name that says they were fine-tuned from ImageNet-21k. They were not: their
 # accuracies, 76.6 and 72.1, are those of the paper's from-scratch rows.
 _COPY = " (timm's copy)"
