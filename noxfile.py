@@ -7,12 +7,15 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.stop_on_first_error = False
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
+EACH_BACKEND = "not cross and not timm and not slow and not network and not gpu"
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, and the direction of imports."""
-    session.install(*CONSTRAINTS, "ruff", "mypy", "pytest", "numpy", "click", "rich", "pillow")
+    checkers = ("ruff", "mypy", "pytest")
+    typed = ("numpy", "click", "rich", "pillow", "httpx", "huggingface_hub", "filelock")
+    session.install(*CONSTRAINTS, *checkers, *typed)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -25,7 +28,7 @@ def tests(session: nox.Session, backend: str) -> None:
     """The tests on one backend; JAX and PyTorch without TensorFlow, so that a need of it shows."""
     extras = "tensorflow,data" if backend == "tensorflow" else backend
     session.install(*CONSTRAINTS, f".[{extras},digits,test]")
-    _pytest(session, backend, "-m", "not cross and not slow and not network and not gpu")
+    _pytest(session, backend, "-m", EACH_BACKEND)
 
 
 @nox.session
