@@ -45,21 +45,15 @@ def scale_and_offset(record: WeightsRecord | None) -> tuple[float, float]:
     return 1 / divisor, offset
 
 
-def _rule(weights) -> tuple[float, float]:
-    """The divisor of the pixels and what is then added."""
+def record_of(weights) -> WeightsRecord | None:
+    """The record that says how pictures are prepared; `None` for weights of one's own.
+
+    Args:
+        weights: as in `preprocess_input`. Records of one name differ in architecture alone.
+    """
     if hasattr(weights, "layers"):
-        if any(layer.name == "preprocessing" for layer in weights.layers):
-            return 1.0, 0.0  # Built with `include_preprocessing=True`.
         weights = getattr(weights, "mixer_weights", None)
-    if weights is None:
-        return 127.5, -1.0
-    record = _record_of(weights)
-    return 255 * record.std, -record.mean / record.std
-
-
-def _record_of(weights: str | WeightsRecord) -> WeightsRecord:
-    """The record of a name, whose rows differ in architecture alone."""
-    if isinstance(weights, WeightsRecord):
+    if weights is None or isinstance(weights, WeightsRecord):
         return weights
     if isinstance(weights, str):
         return records_named(weights)[0]
@@ -67,6 +61,16 @@ def _record_of(weights: str | WeightsRecord) -> WeightsRecord:
         "`weights` must be the name of published weights, a WeightsRecord, a model or None. "
         f"Received: {type(weights)!r}"
     )
+
+
+def _rule(weights) -> tuple[float, float]:
+    """The divisor of the pixels and what is then added."""
+    if any(layer.name == "preprocessing" for layer in getattr(weights, "layers", ())):
+        return 1.0, 0.0  # Built with `include_preprocessing=True`.
+    record = record_of(weights)
+    if record is None:
+        return 127.5, -1.0
+    return 255 * record.std, -record.mean / record.std
 
 
 def _float32(x):
@@ -103,7 +107,7 @@ def decode_predictions(preds, top: int = 5, weights="imagenet"):
     if scores.ndim != 2:
         raise ValueError(f"`preds` must be (batch, classes). Received shape: {scores.shape}")
     if isinstance(weights, str | WeightsRecord):
-        record = _record_of(weights)
+        record = record_of(weights)
         wanted, names = record.classes, None
     else:
         names = tuple((str(i), str(name)) for i, name in enumerate(weights))

@@ -22,6 +22,8 @@ class Dataset:
     train: str
     test: str
     source: str
+    label_names=None
+    unavailable=None
 
 
 # Splits and class counts: section 3 of the paper (https://arxiv.org/abs/2105.01601) and the ViT

@@ -1,5 +1,6 @@
-"""Image folders: one subfolder for each class."""
+"""Pictures of one's own: a folder with one subfolder for each class, or a CSV file of paths."""
 
+import csv
 import os
 
 import numpy as np
@@ -7,43 +8,104 @@ import numpy as np
 from keras_mixer.data.images import ImageData, Split, hold_out
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-TEST_FOLDERS = ("test", "val", "validation")
+DEV_FOLDERS = ("val", "validation")
+CHECKED_ON_LOAD = 10_000  # Some ten seconds on one core; more would keep training waiting.
 
 
-def load_folder(path: str | os.PathLike) -> ImageData:
-    """Reads `class/*.jpg` below `path`, or below `path/train` and `path/test`.
+def load_folder(path: str | os.PathLike, *, dev: bool = False) -> ImageData:
+    """Reads `class/*.jpg` below `path`, or below `path/train`, `path/val` and `path/test`.
 
-    Without a test folder (`test`, `val` or `validation`) a fifth of each class is held out, always
-    the same one. Hidden entries, links to nowhere and files that are not pictures by name are
-    passed over; every picture is decoded once, so that a bad one shows now.
+    Judges on `test`, else on `val` (or `validation`), else on a fifth of each class that is held
+    out, always the same one. Hidden entries, links to nowhere and files that are not pictures by
+    name are passed over. Up to 10,000 pictures are gone through first, so that a bad one shows now.
+
+    Args:
+        path: the folder.
+        dev: judge on `val` where there is a `test` too, else on a tenth of the training pictures.
 
     Raises:
-        ValueError: no classes, one class, a class without pictures, a class of the test folder
-            that the training folder lacks, or two test folders.
+        ValueError: no classes, one class, a class without pictures, or a class that the training
+            folder lacks.
         UnreadableImageError: pictures that cannot be decoded.
         NotADirectoryError: `path` is not a folder.
     """
     path = os.path.abspath(path)
     if not os.path.isdir(path):
         raise NotADirectoryError(f"Not a folder: {path}")
-    train_path = os.path.join(path, "train")
-    if not os.path.isdir(train_path):
-        label_names, every = _read(path)
-        every.check_readable()
-        train, test = hold_out(every)
-        return ImageData(path, train, test, label_names)
-
-    label_names, train = _read(train_path)
-    found = [name for name in TEST_FOLDERS if os.path.isdir(os.path.join(path, name))]
+    if not os.path.isdir(os.path.join(path, "train")):
+        label_names, train = _read(path)
+        return _divided(path, label_names, {"train": train}, dev)
+    label_names, train = _read(os.path.join(path, "train"))
+    splits = {"train": train}
+    found = [name for name in DEV_FOLDERS if os.path.isdir(os.path.join(path, name))]
     if len(found) > 1:
-        raise ValueError(f"{path} has both {' and '.join(found)}: keep the one to judge on.")
-    train.check_readable()
-    if not found:
-        train, test = hold_out(train)
-        return ImageData(path, train, test, label_names)
-    _, test = _read(os.path.join(path, found[0]), label_names)
-    test.check_readable()
-    return ImageData(path, train, test, label_names)
+        raise ValueError(f"{path} has both {' and '.join(found)}: keep one.")
+    for split, folder in [("val", name) for name in found] + [("test", "test")]:
+        if os.path.isdir(os.path.join(path, folder)):
+            _, splits[split] = _read(os.path.join(path, folder), label_names)
+    return _divided(path, label_names, splits, dev)
+
+
+def load_csv(path: str | os.PathLike, *, dev: bool = False) -> ImageData:
+    """Reads a CSV file with the columns `path`, `label` and, if you like, `split`.
+
+    Paths are relative to the file's folder; `split` is train, val or test. Otherwise as
+    `load_folder`.
+
+    Raises:
+        ValueError: a column is missing, a row has no label or an unknown split, there are fewer
+            than two classes, or a class that no picture to train on has.
+        UnreadableImageError: pictures that are missing or cannot be decoded.
+    """
+    path = os.path.abspath(path)
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if missing := {"path", "label"} - set(reader.fieldnames or ()):
+            raise ValueError(
+                f"{path} has no column {' and none '.join(sorted(missing))} in its first line, "
+                "which must name the columns: path,label or path,label,split."
+            )
+        rows: dict[str, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
+        for row in reader:
+            split = row.get("split") or "train"
+            if not row["path"] or not row["label"] or split not in rows:
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: a row needs a path, a label and, where there "
+                    f"is one, a split of train, val or test. Received: {row}"
+                )
+            rows[split].append((row["path"], row["label"]))
+    label_names = tuple(sorted({label for _, label in rows["train"]}))
+    if len(label_names) < 2:
+        raise ValueError(f"{path} has {len(label_names)} classes to train on; at least two needed.")
+    numbers = {name: number for number, name in enumerate(label_names)}
+    splits = {}
+    for split, members in rows.items():
+        if unknown := sorted({label for _, label in members} - numbers.keys()):
+            raise ValueError(
+                f"{path} has classes in {split} that train lacks: {', '.join(unknown[:5])}"
+            )
+        paths = [os.path.join(os.path.dirname(path), name) for name, _ in members]
+        labels = np.array([numbers[label] for _, label in members], int)
+        if members:
+            splits[split] = Split(paths, labels, [_shown(path) for path in paths])
+    return _divided(path, label_names, splits, dev)
+
+
+def _divided(path: str, label_names, splits: dict[str, Split], dev: bool) -> ImageData:
+    """What to train on and what to judge on, of the splits that there are."""
+    checked = sum(len(split) for split in splits.values()) <= CHECKED_ON_LOAD
+    for split in splits.values() if checked else ():
+        split.check_readable()
+    train = splits["train"]
+    if "test" not in splits and "val" not in splits:
+        train, splits["test"] = hold_out(train)
+    elif "test" not in splits:
+        splits["test"] = splits.pop("val")
+    if not dev:
+        return ImageData(path, train, splits["test"], label_names, checked)
+    if "val" in splits:
+        return ImageData(path, train, splits["val"], label_names, checked)
+    return ImageData(path, *hold_out(train, 0.1, seed=1), label_names, checked)
 
 
 def _read(root: str, label_names: tuple[str, ...] | None = None) -> tuple[tuple[str, ...], Split]:

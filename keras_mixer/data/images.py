@@ -1,14 +1,19 @@
 """Pictures with labels, and how a picture of any kind becomes uint8 RGB."""
 
 import collections
+import contextlib
 import dataclasses
 import hashlib
 import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class UnreadableImageError(ValueError):
@@ -16,32 +21,64 @@ class UnreadableImageError(ValueError):
 
 
 def decode(picture, name: str | None = None) -> np.ndarray:
-    """A picture as an array `(height, width, 3)` of uint8 RGB.
+    """A picture as an array `(height, width, 3)` of uint8 RGB; see `open_rgb`."""
+    return np.asarray(open_rgb(picture, name))
+
+
+def open_rgb(picture, name: str | None = None) -> "Image":
+    """A picture of any kind as an RGB image of PIL.
 
     Files are turned as their EXIF orientation says. Grey, palette and CMYK pictures become RGB,
-    16-bit grey is scaled to 8, transparency is dropped and an animation gives its first frame.
+    16-bit channels are scaled to 8, transparency is dropped and an animation gives its first
+    frame.
 
     Args:
         picture: the path of a file, its bytes, or an array `(height, width[, 1 or 3])` of uint8.
         name: what to call it in a message; by default its path.
 
     Raises:
-        UnreadableImageError: it is missing, truncated, or not a picture.
+        UnreadableImageError: it is missing, truncated, not a picture, or of more than 178,956,970
+            pixels, PIL's limit against decompression bombs.
         ValueError: an array of another shape or type.
     """
+    from PIL import Image, ImageOps
+
     if isinstance(picture, np.ndarray):
-        return _from_array(picture)
-    from PIL import Image, ImageOps, UnidentifiedImageError
+        return Image.fromarray(_three_channels(picture))
+    with _reading(picture, name) as file:
+        ImageOps.exif_transpose(file, in_place=True)
+        if file.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white.
+            deep = np.asarray(file).clip(0, 65535).astype("uint32")
+            return Image.fromarray((deep * 255 // 65535).astype("uint8")).convert("RGB")
+        file.load()
+        return file if file.mode == "RGB" else file.convert("RGB")
+
+
+def check_readable(picture, name: str | None = None) -> tuple[int, int]:
+    """Height and width of a picture that can be decoded; several times faster than decoding it.
+
+    Raises:
+        UnreadableImageError: as `open_rgb`.
+    """
+    if isinstance(picture, np.ndarray):
+        return _three_channels(picture).shape[:2]
+    with _reading(picture, name) as file:
+        width, height = file.size
+        file.draft("RGB", (1, 1))  # A JPEG is parsed to its end and decoded at an eighth.
+        file.load()
+        return height, width
+
+
+@contextlib.contextmanager
+def _reading(picture, name: str | None):
+    """An open file of PIL; whatever its decoder raises becomes an `UnreadableImageError`."""
+    from PIL import Image, UnidentifiedImageError
 
     if name is None:
         name = os.fspath(picture) if isinstance(picture, str | os.PathLike) else "image"
     try:
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white.
-                deep = np.asarray(image).clip(0, 65535).astype("uint32")
-                image = Image.fromarray((deep * 255 // 65535).astype("uint8"))
-            return np.asarray(image.convert("RGB"))
+            yield file
     except UnidentifiedImageError as error:
         raise UnreadableImageError(
             f"Cannot read {name}: not a picture of a known format"
@@ -50,7 +87,7 @@ def decode(picture, name: str | None = None) -> np.ndarray:
         raise UnreadableImageError(f"Cannot read {name}: {error}") from error
 
 
-def _from_array(array: np.ndarray) -> np.ndarray:
+def _three_channels(array: np.ndarray) -> np.ndarray:
     if array.ndim == 2:
         array = array[..., None]
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] not in (1, 3):
@@ -79,9 +116,13 @@ class Split:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def __getitem__(self, index: int) -> tuple["Image", int]:
+        """Picture `index` as an RGB image of PIL, and its label."""
+        return open_rgb(self.pictures[index], self.names[index]), int(self.labels[index])
+
     def image(self, index: int) -> np.ndarray:
         """Picture `index` as uint8 RGB `(height, width, 3)`."""
-        return decode(self.pictures[index], self.names[index])
+        return np.asarray(self[index][0])
 
     def subset(self, indices) -> "Split":
         """The pictures at `indices`, in that order."""
@@ -99,7 +140,7 @@ class Split:
         return digest.hexdigest()[:16]
 
     def check_readable(self) -> None:
-        """Decodes every picture once, so that a bad file shows before training.
+        """Goes through every picture, so that a bad file shows before training.
 
         Raises:
             UnreadableImageError: the message counts the bad files and names up to five.
@@ -107,7 +148,7 @@ class Split:
 
         def problem(index: int) -> str | None:
             try:
-                self.image(index)
+                check_readable(self.pictures[index], self.names[index])
             except UnreadableImageError as error:
                 return str(error)
             return None
@@ -122,6 +163,12 @@ class Split:
                 + more
             )
 
+    def cached(self) -> "Split":
+        """The same pictures, decoded and kept in memory as uint8 arrays."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            pictures = list(pool.map(self.image, range(len(self))))
+        return Split(pictures, self.labels, self.names)
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageData:
@@ -132,12 +179,15 @@ class ImageData:
         train: what to train on.
         test: what to judge on; disjoint from `train`.
         label_names: names of the classes, in the order of their numbers.
+        checked: whether every picture has been found readable; a bad one of a set that was not
+            checked stops the training, by name, when its turn comes.
     """
 
     name: str
     train: Split
     test: Split
     label_names: tuple[str, ...]
+    checked: bool = True
 
     @property
     def classes(self) -> int:

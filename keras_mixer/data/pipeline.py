@@ -1,4 +1,9 @@
-"""From pictures to batches for `model.fit`, on any backend, decoded ahead of the step."""
+"""From pictures to batches for `model.fit`, on any backend, decoded ahead of the step.
+
+Every number that is drawn is a function of (seed, pass, index) or of (seed, batch), and pictures
+are decoded and changed by the same code on each backend: a run can go on from any step, and all
+backends see the same images.
+"""
 
 import functools
 import os
@@ -7,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
+from keras_mixer.data import mixing
 from keras_mixer.data.images import Split
-from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS
-from keras_mixer.preprocessing import preprocess_input
+from keras_mixer.data.randaugment import check_randaugment, randaugment
+from keras_mixer.data.transforms import DEFAULT, EVALUATION_CROPS, TRAINING_CROPS, Resampling, flip
+from keras_mixer.preprocessing import preprocess_input, record_of
 
-AHEAD = 2  # Batches that are being decoded while another one trains.
+AHEAD = 2  # Batches that are being decoded, and as many that wait, while another one trains.
 
 
 class _Batches(keras.utils.PyDataset):
@@ -30,7 +37,7 @@ class _Batches(keras.utils.PyDataset):
         weights=None,
     ):
         # One worker: with more, Keras' prefetching shifts the stream on JAX and PyTorch.
-        super().__init__(workers=1)
+        super().__init__(workers=1, max_queue_size=AHEAD)
         if len(split) == 0:
             raise ValueError("There are no images to make batches of.")
         if batch_size < 1:
@@ -40,38 +47,59 @@ class _Batches(keras.utils.PyDataset):
         self.image_size = image_size
         self.batch_size = batch_size
         self.weights = weights
-        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+        record = record_of(weights)
+        self._how = DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
+        self._decode = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+        self._finish = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="finish")
         self._pending: dict[int, list] = {}
 
     def _members(self, batch: int) -> list[tuple[int, int]]:
-        """Pass over the data and index of each image of a batch."""
+        """Pass over the data and index of each image of a batch; of the one before it, if mixed."""
         raise NotImplementedError
 
-    def _image(self, epoch: int, index: int) -> np.ndarray:
-        """A uint8 image of `image_size`."""
+    def _picture(self, epoch: int, index: int):
+        """An RGB picture of `image_size`, and its label."""
         raise NotImplementedError
+
+    def _blend(self, batch: int) -> mixing.Blend | None:
+        """What mixes the images of a batch."""
+        return None
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         for ahead in range(batch, min(batch + 1 + AHEAD, len(self))):
             if ahead not in self._pending:
                 self._pending[ahead] = [
-                    self._pool.submit(self._image, *member) for member in self._members(ahead)
+                    self._decode.submit(self._uint8, *member) for member in self._members(ahead)
                 ]
-        images = np.stack([image.result() for image in self._pending[batch]])
+        images, labels = zip(*(future.result() for future in self._pending[batch]), strict=True)
         self._pending = {n: images for n, images in self._pending.items() if n > batch}
-        labels = self.split.labels[[index for _, index in self._members(batch)]]
-        x = preprocess_input(images, self.weights)
+        y = np.eye(self.classes, dtype="float32")[list(labels)]
+        blend = self._blend(batch)
+        before = 0 if blend is None else 1  # The first image is then only a partner.
+        x = np.empty((len(images) - before, *self.image_size, 3), "float32")
+
+        def finish(i: int) -> None:
+            x[i] = preprocess_input(images[before + i], self.weights)
+            if blend is not None:
+                x[i] = blend.images(x[i], preprocess_input(images[i], self.weights))
+
+        list(self._finish.map(finish, range(len(x))))
+        if blend is not None:
+            y = blend.labels(y[1:], y[:-1])
         if keras.config.image_data_format() == "channels_first":
             x = x.transpose(0, 3, 1, 2)  # b h w c -> b c h w
-        return x, np.eye(self.classes, dtype="float32")[labels]
+        return x, y
+
+    def _uint8(self, epoch: int, index: int) -> tuple[np.ndarray, int]:
+        picture, label = self._picture(epoch, index)
+        return np.asarray(picture), label
 
 
 class TrainingBatches(_Batches):
     """The whole of a training run, batch by batch: one for each optimiser step.
 
-    Images come in a new order in each pass, and a batch may reach over the end of one. Order,
-    crops and flips are functions of (seed, pass, index) and nothing else, so a run can go on from
-    any step and two backends see the same images. Pass `shuffle=False` to `model.fit`.
+    Images come in a new order in each pass, and a batch may reach over the end of one. Pass
+    `shuffle=False` to `model.fit`.
 
     Args:
         split: what to train on.
@@ -81,11 +109,18 @@ class TrainingBatches(_Batches):
         steps: number of batches.
         crop: a key of `TRAINING_CROPS`.
         flip: whether to mirror half of the images, left to right.
+        randaugment: layers and magnitude of RandAugment, see `keras_mixer.data.randaugment`.
+        mixup: strength of mixup, 0 for none; see `keras_mixer.data.mixing`.
+        cutmix: strength of CutMix, 0 for none. With both, each batch gets one of the two.
         seed: integer seed.
-        weights: what the images are prepared for, as in `keras_mixer.preprocess_input`.
+        weights: what the images are prepared for, as in `keras_mixer.preprocess_input`; how they
+            are interpolated follows it too.
+        shard: (number, count): this is part `number` of `count` equal parts of each batch, for
+            training on several hosts. The parts together are the batch of one host.
 
     Raises:
-        ValueError: no images, a batch size below one, or an unknown crop.
+        ValueError: no images, a batch size below one or not a multiple of the parts, an unknown
+            crop, or a strength or magnitude out of range.
     """
 
     def __init__(
@@ -98,14 +133,30 @@ class TrainingBatches(_Batches):
         steps,
         crop="random_crop",
         flip=True,
+        randaugment=(0, 0.0),
+        mixup=0.0,
+        cutmix=0.0,
         seed=0,
         weights=None,
+        shard=(0, 1),
     ):
         super().__init__(split, classes, image_size, batch_size, weights)
+        if not (0 <= shard[0] < shard[1] and batch_size % shard[1] == 0):
+            raise ValueError(
+                f"`shard` must be (number, count), and `batch_size` = {batch_size} a multiple of "
+                f"count. Received: {shard}"
+            )
+        for name, strength in (("mixup", mixup), ("cutmix", cutmix)):
+            if strength < 0:
+                raise ValueError(f"`{name}` must be at least 0. Received: {strength}")
+        check_randaugment(*randaugment)
         self.steps = steps
         self.seed = seed
         self._crop = _choose(crop, TRAINING_CROPS)
         self._flip = flip
+        self._randaugment = randaugment
+        self._mixing = mixup, cutmix
+        self._shard = shard
         self._order = functools.lru_cache(AHEAD)(self._shuffled)
 
     def __len__(self) -> int:
@@ -115,14 +166,25 @@ class TrainingBatches(_Batches):
         return np.random.default_rng([self.seed, epoch, 0]).permutation(len(self.split))
 
     def _members(self, batch: int) -> list[tuple[int, int]]:
-        first = batch * self.batch_size
-        places = (divmod(first + i, len(self.split)) for i in range(self.batch_size))
+        number, count = self._shard
+        part = self.batch_size // count
+        own = range(number * part, (number + 1) * part)
+        if any(self._mixing):
+            own = [(own[0] - 1) % self.batch_size, *own]
+        places = (divmod(batch * self.batch_size + i, len(self.split)) for i in own)
         return [(epoch, int(self._order(epoch)[place])) for epoch, place in places]
 
-    def _image(self, epoch: int, index: int) -> np.ndarray:
+    def _picture(self, epoch: int, index: int):
         rng = np.random.default_rng([self.seed, epoch, 1 + index])
-        image = self._crop(self.split.image(index), self.image_size, rng)
-        return image[:, ::-1] if self._flip and rng.random() < 0.5 else image
+        picture, label = self.split[index]
+        picture = self._crop(picture, self.image_size, rng, self._how)
+        if self._flip and rng.random() < 0.5:
+            picture = flip(picture)
+        return randaugment(picture, *self._randaugment, rng), label
+
+    def _blend(self, batch: int) -> mixing.Blend | None:
+        rng = np.random.default_rng([self.seed, batch, 0, 1])
+        return mixing.draw(*self._mixing, self.image_size, rng)
 
 
 class EvaluationBatches(_Batches):
@@ -134,7 +196,8 @@ class EvaluationBatches(_Batches):
         image_size: height and width in pixels.
         batch_size: images in a batch.
         crop: a key of `EVALUATION_CROPS`.
-        weights: what the images are prepared for, as in `keras_mixer.preprocess_input`.
+        weights: what the images are prepared for, as in `keras_mixer.preprocess_input`; how they
+            are interpolated follows it too.
 
     Raises:
         ValueError: no images, a batch size below one, or an unknown crop.
@@ -151,8 +214,9 @@ class EvaluationBatches(_Batches):
         first = batch * self.batch_size
         return [(0, i) for i in range(first, min(first + self.batch_size, len(self.split)))]
 
-    def _image(self, epoch: int, index: int) -> np.ndarray:
-        return self._crop(self.split.image(index), self.image_size)
+    def _picture(self, epoch: int, index: int):
+        picture, label = self.split[index]
+        return self._crop(picture, self.image_size, self._how), label
 
 
 def _choose(crop: str, crops: dict):

@@ -2,30 +2,97 @@
 
 import os
 
+import numpy as np
+
 from keras_mixer.data.catalog import DATASETS
 from keras_mixer.data.digits import load_digits
-from keras_mixer.data.folder import load_folder
-from keras_mixer.data.images import ImageData
-from keras_mixer.data.tfds import load_tfds
+from keras_mixer.data.folder import load_csv, load_folder
+from keras_mixer.data.images import ImageData, Split, hold_out
+from keras_mixer.data.tfds import any_tfds, load_tfds
+
+TFDS = "tfds:"
 
 
-def load(name: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> ImageData:
-    """Loads a data set by name, or an image folder by path.
+def load(
+    name: str | os.PathLike, data_dir: str | os.PathLike | None = None, *, dev: bool = False
+) -> ImageData:
+    """Loads a data set by name, or pictures of your own by path.
 
     Args:
-        name: a key of `keras_mixer.data.DATASETS`, or the path of a folder of class folders.
+        name: a key of `keras_mixer.data.DATASETS`; `"tfds:NAME"` or `"tfds:NAME/CONFIG"` for
+            another one of TensorFlow Datasets; the path of a folder of class folders; or the path
+            of a CSV file of paths and labels.
         data_dir: where TensorFlow Datasets keeps prepared data sets.
+        dev: for choices such as that of a learning rate: divides the training images into some to
+            train on and some to judge on, and leaves the test images alone.
 
     Raises:
-        ValueError: neither a known name nor a folder; also see `load_folder`.
+        ValueError: neither a known name nor a path; also see `load_folder`, `load_csv` and
+            `load_tfds`.
     """
     name = os.fspath(name)
+    if problem := unknown(name):
+        raise ValueError(problem)
+    if name == "digits":
+        digits = load_digits()
+        if not dev:
+            return digits
+        return ImageData("digits", *hold_out(digits.train, 0.1, seed=1), digits.label_names)
     if name in DATASETS:
-        row = DATASETS[name]
-        return load_digits() if row.tfds is None else load_tfds(row, data_dir)
-    if os.path.isdir(name):
-        return load_folder(name)
-    raise ValueError(
-        f"Unknown data set {name!r}. Choose one of: {', '.join(DATASETS)}; or give the path of a "
-        "folder with a folder of pictures for each class."
+        return load_tfds(DATASETS[name], data_dir, dev=dev)
+    if name.startswith(TFDS):
+        return load_tfds(any_tfds(name.removeprefix(TFDS), data_dir), data_dir, dev=dev)
+    return load_folder(name, dev=dev) if os.path.isdir(name) else load_csv(name, dev=dev)
+
+
+def unknown(name: str) -> str | None:
+    """What is wrong with the name of a data set; `None` where `load` would look for it."""
+    if name in DATASETS:
+        return DATASETS[name].unavailable
+    if name.startswith(TFDS) or os.path.isdir(name):
+        return None
+    if name.lower().endswith(".csv") and os.path.isfile(name):
+        return None
+    return (
+        f"{name!r} is neither a data set ({', '.join(DATASETS)}, tfds:NAME) nor a folder with a "
+        "folder of pictures for each class nor a .csv file of paths and labels."
     )
+
+
+def from_arrays(train, test, label_names=None, name: str = "arrays") -> ImageData:
+    """A data set of arrays.
+
+    Args:
+        train: `(images, labels)` to train on; images uint8 `(n, height, width[, 1 or 3])`, labels
+            integers `(n,)`.
+        test: the same to judge on, or `None` to hold out a fifth of each class.
+        label_names: names of the classes; by default their numbers.
+        name: what to call it.
+
+    Raises:
+        ValueError: images and labels differ in number or are of another type, or a label has no
+            name.
+    """
+    splits = [_array_split(*pair, f"{name}/{split}") for split, pair in
+              (("train", train), ("test", test)) if pair is not None]
+    highest = max(int(split.labels.max(initial=0)) for split in splits)
+    names = tuple(label_names or (str(number) for number in range(highest + 1)))
+    if highest >= len(names):
+        raise ValueError(f"A label is {highest} and there are {len(names)} names of classes.")
+    if test is None:
+        splits = list(hold_out(splits[0]))
+    return ImageData(name, splits[0], splits[1], names)
+
+
+def _array_split(images, labels, name: str) -> Split:
+    images, labels = np.asarray(images), np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:  # As keras.datasets.cifar10 gives them.
+        labels = labels[:, 0]
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{name}: images must be uint8 of shape (n, height, width[, 1 or 3]) and labels "
+            f"integers of shape (n,). Received: {images.dtype} {images.shape}, {labels.shape}"
+        )
+    if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+        raise ValueError(f"{name}: labels must be integers from 0. Received: {labels.dtype}")
+    return Split(images, labels.astype("int64"), [f"{name}/{i}" for i in range(len(images))])

@@ -1,54 +1,127 @@
-"""Data sets of TensorFlow Datasets. The only module that imports TensorFlow, inside functions."""
+"""Data sets of TensorFlow Datasets, which TensorFlow prepares and anything can read."""
 
+import functools
 import os
 import socket
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from keras_mixer.data.catalog import Dataset
-from keras_mixer.data.images import ImageData, Split
+from keras_mixer.data.images import ImageData, Split, open_rgb
+from keras_mixer.data.records import Part, Records
+
+NEEDS = 'is read through TensorFlow Datasets, on any Keras backend. Run: pip install "keras-mixer[data]"'
 
 
-def load_tfds(row: Dataset, data_dir: str | os.PathLike | None = None) -> ImageData:
-    """Reads a data set of the catalog into memory as encoded pictures, downloading it once.
+def load_tfds(
+    row: Dataset, data_dir: str | os.PathLike | None = None, *, dev: bool = False
+) -> ImageData:
+    """Opens a data set of the catalog, prepared by TensorFlow Datasets; downloads it once.
+
+    Pictures stay in their files, encoded, and are read when they are needed, so ImageNet takes no
+    more memory than pets.
 
     Args:
         row: its row in the catalog.
         data_dir: folder of prepared data sets; by default `TFDS_DATA_DIR`, then
             `~/tensorflow_datasets`.
+        dev: train on the row's part of the training images and judge on the rest, as for the
+            choice of a learning rate.
 
     Raises:
-        ModuleNotFoundError: tensorflow-datasets is not installed.
+        ModuleNotFoundError: tensorflow-datasets is not installed; or TensorFlow, which preparing
+            takes.
         ConnectionError: it has not been prepared and its host cannot be reached; the message says
             where to put it.
+        FileNotFoundError: it has to be downloaded by hand; the message says from where.
+    """
+    builder = prepared_builder(row, data_dir)
+    names = row.label_names or builder.info.features[row.label].names
+    train, test = (row.dev_train, row.dev) if dev else (row.train, row.test)
+    splits = (RecordSplit(row, _parts(builder, split), split) for split in (train, test))
+    return ImageData(row.name, *splits, tuple(names))
+
+
+def any_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
+    """A row for a data set that the catalog lacks, such as `"beans"` or `"eurosat/rgb"`.
+
+    Raises:
+        ValueError: no such data set, or not one of pictures with a class each and two splits.
     """
     try:
-        import tensorflow as tf
         import tensorflow_datasets as tfds
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{row.name} is read through TensorFlow Datasets, on any Keras backend. Run: "
-            'pip install "keras-mixer[data]"'
-        ) from error
-    tf.config.set_visible_devices([], "GPU")  # It only reads; the backend owns the accelerator.
+        raise ModuleNotFoundError(f"tfds:{name} {NEEDS}") from error
+    try:
+        builder = tfds.builder(name, data_dir=data_dir and os.fspath(data_dir))
+    except Exception as error:  # Its own message lists hundreds of names.
+        raise ValueError(f"TensorFlow Datasets has no data set {name!r}.") from error
+    features = builder.info.features
+    image, label = builder.info.supervised_keys or ("image", "label")
+    if not (
+        isinstance(features.get(image), tfds.features.Image)
+        and isinstance(features.get(label), tfds.features.ClassLabel)
+    ):
+        raise ValueError(f"{name} of TensorFlow Datasets is not one of pictures with a class each.")
+    return Dataset(
+        name=f"tfds:{name}",
+        title=builder.name,
+        classes=features[label].num_classes,
+        tfds=name,
+        image=image,
+        label=label,
+        train="train",
+        test="",
+    )
+
+
+def prepared_builder(row: Dataset, data_dir):
+    """The builder of TensorFlow Datasets, its files in place."""
+    try:
+        import tensorflow_datasets as tfds
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{row.name} {NEEDS}") from error
     assert row.tfds is not None
     builder = tfds.builder(row.tfds, data_dir=None if data_dir is None else os.fspath(data_dir))
     if not builder.is_prepared():
-        _check_reachable(row, builder)
-        builder.download_and_prepare()
-
-    def read(split: str) -> Split:
-        dataset = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()})
-        rows = [(r["image"], r["label"]) for r in tfds.as_numpy(dataset)]
-        names = [f"{row.name}/{split}/{i}" for i in range(len(rows))]
-        return Split([r[0] for r in rows], np.array([int(r[1]) for r in rows]), names)
-
-    label_names = tuple(builder.info.features["label"].names)
-    return ImageData(row.name, read(row.train), read(row.test), label_names)
+        _prepare(row, builder)
+    return builder
 
 
-def _check_reachable(row: Dataset, builder) -> None:
+def _prepare(row: Dataset, builder) -> None:
+    try:
+        import tensorflow as tf
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{row.name} is not prepared in {builder.data_dir}, and preparing it takes TensorFlow. "
+            'Run: pip install "keras-mixer[data]"'
+        ) from error
+    tf.config.set_visible_devices([], "GPU")  # The backend owns the accelerator.
+    place = (
+        f"copy a prepared {row.tfds} to {builder.data_path} from another machine, or name the "
+        "folder that holds it with --data-dir or TFDS_DATA_DIR."
+    )
+    if (by_hand := builder.MANUAL_DOWNLOAD_INSTRUCTIONS) and not _has_manual_files(builder):
+        raise FileNotFoundError(
+            f"{row.name} is not prepared in {builder.data_dir} and has to be downloaded by hand "
+            f"into {_manual_folder(builder)}: {' '.join(by_hand.split())} Or {place}"
+        )
+    _check_reachable(row, builder, place)
+    builder.download_and_prepare()
+
+
+def _manual_folder(builder) -> str:
+    return os.path.join(builder._data_dir_root, "downloads", "manual")
+
+
+def _has_manual_files(builder) -> bool:
+    folder = _manual_folder(builder)
+    return os.path.isdir(folder) and bool(os.listdir(folder))
+
+
+def _check_reachable(row: Dataset, builder, place: str) -> None:
     """Fails at once, where TensorFlow Datasets would retry for minutes."""
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
         return
@@ -59,6 +132,99 @@ def _check_reachable(row: Dataset, builder) -> None:
         except OSError as error:
             raise ConnectionError(
                 f"{row.name} is not prepared in {builder.data_dir} and {host} cannot be reached "
-                f"to download it ({error}). Copy a prepared {row.tfds} there from another "
-                "machine, or name its parent folder with --data-dir or TFDS_DATA_DIR."
+                f"to download it ({error}). Connect to the network, or {place}"
             ) from error
+
+
+def _parts(builder, split: str) -> list[Part]:
+    """Where the records of a split stand, in the order of the files."""
+    instructions = builder.info.splits[split].file_instructions
+    return [
+        Part(
+            os.fspath(one.filename),
+            one.skip,
+            one.take if one.take >= 0 else one.examples_in_shard - one.skip,
+        )
+        for one in instructions
+    ]
+
+
+class RecordSplit(Split):
+    """Pictures and labels of a split, read from its record files one by one.
+
+    Args:
+        row: the row of the data set in the catalog.
+        parts: where the records stand.
+        split: the split's name, for messages.
+        indices: which of these records; all by default.
+    """
+
+    def __init__(self, row: Dataset, parts, split: str, indices=None):
+        records = Records(parts)
+        own = {
+            "row": row,
+            "parts": parts,
+            "split": split,
+            "indices": np.arange(len(records)) if indices is None else np.asarray(indices, int),
+            "pictures": _Pictures(self),
+            "_records": records,
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int):
+        features = self.features(index)
+        picture = open_rgb(features[self.row.image][0], self.name(index))
+        if self.row.pixel_scale != 1:
+            picture = picture.point([min(255, self.row.pixel_scale * v) for v in range(256)] * 3)
+        return picture, self._label(features)
+
+    def features(self, index: int) -> dict:
+        """Example `index` as `{name: flat list of values}`."""
+        from tensorflow_datasets.proto import tf_example_pb2
+
+        example = tf_example_pb2.Example.FromString(self._records[int(self.indices[index])])
+        return {
+            name: getattr(feature, feature.WhichOneof("kind") or "bytes_list").value
+            for name, feature in example.features.feature.items()
+        }
+
+    def _label(self, features: dict) -> int:
+        label = self.row.label
+        return int(features[label][0] if isinstance(label, str) else label(features))
+
+    def name(self, index: int) -> str:
+        """What to call a picture in a message."""
+        return f"{self.row.name}/{self.split}/{self.indices[index]}"
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """What to call each picture."""
+        return [self.name(index) for index in range(len(self))]
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """Class of each picture, `(n,)`; reads every record once."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            labels = pool.map(lambda i: self._label(self.features(i)), range(len(self)))
+            return np.fromiter(labels, "int64", len(self))
+
+    def subset(self, indices) -> "RecordSplit":
+        """The pictures at `indices`, in that order."""
+        return RecordSplit(self.row, self.parts, self.split, self.indices[np.asarray(indices, int)])
+
+
+class _Pictures:
+    """The encoded pictures of a split as a sequence."""
+
+    def __init__(self, split: RecordSplit):
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._split.features(index)[self._split.row.image][0]

@@ -1,24 +1,44 @@
 """From a picture of any size to the model's, for training and for evaluation.
 
-Pictures are uint8 RGB arrays `(height, width, 3)`; a size is `(height, width)` in pixels. Resizing
-is bilinear with antialiasing (PIL).
+Pictures are RGB images of PIL; a size is `(height, width)` in pixels. How pixels are interpolated
+belongs to the weights (`WeightsRecord.interpolation` and `antialias`).
 """
 
+import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Size = tuple[int, int]
 
 
-def resize(image: np.ndarray, size: Size) -> np.ndarray:
-    """The whole picture at `size`, whatever its shape."""
+class Resampling(NamedTuple):
+    """How pixels are interpolated: `"bilinear"` or `"bicubic"`, and whether shrinking averages."""
+
+    interpolation: str = "bilinear"
+    antialias: bool = True
+
+
+DEFAULT = Resampling()
+
+
+def resize(image: "Image", size: Size, how: Resampling = DEFAULT, box=None) -> "Image":
+    """The whole picture, or the box (left, top, right, bottom) of it, at `size`."""
     from PIL import Image
 
-    if image.shape[:2] == tuple(size):
+    height, width = size
+    if box is None and image.size == (width, height):
         return image
-    resized = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    kernel = Image.Resampling[how.interpolation.upper()]
+    if how.antialias:
+        return image.resize((width, height), kernel, box)
+    left, top, right, bottom = box or (0, 0, *image.size)
+    scale = ((right - left) / width, 0, left, 0, (bottom - top) / height, top)
+    return image.transform((width, height), Image.Transform.AFFINE, scale, kernel)
 
 
 def _enlarged(size: Size) -> Size:
@@ -26,38 +46,62 @@ def _enlarged(size: Size) -> Size:
     return round(size[0] * 256 / 224), round(size[1] * 256 / 224)
 
 
-def _centre(image: np.ndarray, size: Size) -> np.ndarray:
-    top, left = ((have - want) // 2 for have, want in zip(image.shape, size, strict=False))
-    return image[top : top + size[0], left : left + size[1]]
+def _window(image: "Image", top: int, left: int, size: Size) -> "Image":
+    return image.crop((left, top, left + size[1], top + size[0]))
 
 
-def resize_crop(image: np.ndarray, size: Size) -> np.ndarray:
+def _centre(image: "Image", size: Size) -> "Image":
+    return _window(image, (image.height - size[0]) // 2, (image.width - size[1]) // 2, size)
+
+
+def resize_crop(image: "Image", size: Size, how: Resampling = DEFAULT) -> "Image":
     """Resize to 256 by 256, centre 224: the evaluation of the paper's Table 2 (appendix C)."""
-    return _centre(resize(image, _enlarged(size)), size)
+    return _centre(resize(image, _enlarged(size), how), size)
 
 
-def resmall_crop(image: np.ndarray, size: Size) -> np.ndarray:
+def resmall_crop(image: "Image", size: Size, how: Resampling = DEFAULT) -> "Image":
     """Short side to 256, centre 224: the evaluation of the paper's Table 3 (appendix C)."""
-    height, width = image.shape[:2]
     tall, wide = _enlarged(size)
-    scale = max(tall / height, wide / width)
-    target = max(tall, round(height * scale)), max(wide, round(width * scale))
-    return _centre(resize(image, target), size)
+    scale = max(tall / image.height, wide / image.width)
+    target = max(tall, round(image.height * scale)), max(wide, round(image.width * scale))
+    return _centre(resize(image, target, how), size)
 
 
-def _random_window(image: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
-    top, left = (
-        int(rng.integers(have - want + 1)) for have, want in zip(image.shape, size, strict=False)
-    )
-    return image[top : top + size[0], left : left + size[1]]
-
-
-def random_crop(image: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
+def random_crop(
+    image: "Image", size: Size, rng: np.random.Generator, how: Resampling = DEFAULT
+) -> "Image":
     """Resize to 256 by 256, a random 224."""
-    return _random_window(resize(image, _enlarged(size)), size, rng)
+    image = resize(image, _enlarged(size), how)
+    top, left = (
+        int(rng.integers(have - want + 1))
+        for have, want in zip((image.height, image.width), size, strict=True)
+    )
+    return _window(image, top, left, size)
 
 
-def affine(image: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
+def inception_crop(
+    image: "Image", size: Size, rng: np.random.Generator, how: Resampling = DEFAULT
+) -> "Image":
+    """A random box of 5 to 100 % of the area, 3:4 to 4:3 wide, brought to `size`.
+
+    The paper's pre-training crop (section 3), after Szegedy et al. 2014
+    (https://arxiv.org/abs/1409.4842); the ranges are those of google-research/big_vision. After
+    a hundred boxes that do not fit, the whole picture.
+    """
+    width, height = image.size
+    for _ in range(100):
+        area = rng.uniform(0.05, 1) * width * height
+        aspect = rng.uniform(3 / 4, 4 / 3)
+        wide, tall = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < wide <= width and 0 < tall <= height:
+            left, top = int(rng.integers(width - wide + 1)), int(rng.integers(height - tall + 1))
+            return resize(image, size, how, (left, top, left + wide, top + tall))
+    return resize(image, size, how)
+
+
+def affine(
+    image: "Image", size: Size, rng: np.random.Generator, how: Resampling = DEFAULT
+) -> "Image":
     """The whole picture, a little turned, sheared, zoomed and moved about its centre.
 
     By up to 0.12 radians, 0.1, 10 % and a tenth of each side; what moves in is black.
@@ -73,18 +117,25 @@ def affine(image: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarra
     centre = np.array([width, height]) / 2
     offset = centre - matrix @ (centre + move)
     coefficients = (*matrix[0], offset[0], *matrix[1], offset[1])
-    moved = Image.fromarray(resize(image, size)).transform(
+    return resize(image, size, how).transform(
         (width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
     )
-    return np.asarray(moved)
 
 
-EVALUATION_CROPS: dict[str, Callable[[np.ndarray, Size], np.ndarray]] = {
+def flip(image: "Image") -> "Image":
+    """Left becomes right."""
+    from PIL import Image
+
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+EVALUATION_CROPS: dict[str, Callable[..., "Image"]] = {
     "resize": resize,
     "resize_crop": resize_crop,
     "resmall_crop": resmall_crop,
 }
-TRAINING_CROPS: dict[str, Callable[[np.ndarray, Size, np.random.Generator], np.ndarray]] = {
+TRAINING_CROPS: dict[str, Callable[..., "Image"]] = {
     "random_crop": random_crop,
+    "inception_crop": inception_crop,
     "affine": affine,
 }

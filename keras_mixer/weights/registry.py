@@ -22,7 +22,9 @@ class WeightsRecord:
         std: what the difference is then divided by.
         image_size: height and width in pixels it was trained for.
         crop_fraction: share of the resized picture that the evaluation crop keeps, a side.
-        interpolation: of the resizing before that crop.
+        interpolation: of the resizing before that crop, bilinear or bicubic.
+        antialias: whether that resizing averages what it shrinks. Nobody publishes what the
+            official weights were trained with; on is this package's decision, for all.
         licence: of the file.
         origin: who trained it on what; not always what a file's name says.
         top_1: published ImageNet top-1 accuracy in per cent, or `None`.
@@ -44,6 +46,7 @@ class WeightsRecord:
     origin: str
     top_1: float | None = None
     top_1_source: str | None = None
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image_size", tuple(self.image_size))  # A list out of JSON.

@@ -1,9 +1,13 @@
 """Batches are functions of their number, and every image is seen."""
 
+import dataclasses
+import time
+
 import keras
 import numpy as np
 import pytest
 
+import keras_mixer
 from keras_mixer import Mixer, preprocess_input
 from keras_mixer.data import EvaluationBatches, Split, TrainingBatches
 from keras_mixer.data.pipeline import image_size
@@ -22,7 +26,7 @@ def numbers(x):
 
 
 def training(split, **kwargs):
-    return TrainingBatches(split, 4, (8, 12), 5, **{"steps": 40, **kwargs})
+    return TrainingBatches(split, 4, (8, 12), **{"batch_size": 5, "steps": 40, **kwargs})
 
 
 def test_each_pass_sees_every_image_once_in_a_new_order(split):
@@ -101,7 +105,12 @@ def test_channels_first(split):
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"crop": "middle"}, "`crop` must be one of random_crop, affine. Received: 'middle'"),
+        ({"crop": "middle"}, "`crop` must be one of random_crop, inception_crop, affine. Received: 'middle'"),
+        ({"mixup": -0.1}, "`mixup` must be at least 0. Received: -0.1"),
+        ({"cutmix": -1}, "`cutmix` must be at least 0. Received: -1"),
+        ({"randaugment": (2, 31)}, "a magnitude from 0 to 30. Received: .2, 31."),
+        ({"shard": (2, 2)}, "`shard` must be .number, count.*Received: .2, 2."),
+        ({"shard": (0, 2)}, "`batch_size` = 5 a multiple of count"),
         ({"split": Split([], np.zeros(0, int), [])}, "There are no images"),
     ],
 )
@@ -115,3 +124,99 @@ def test_image_size(tiny):
     for shape in ((8, 12, 1), (8, 12, 4)):
         with pytest.raises(ValueError, match="the pictures here are RGB"):
             image_size(Mixer(tiny, weights=None, input_shape=shape))
+
+
+def everything(split, **kwargs):
+    """Batches of six with every kind of randomness."""
+    options = {"crop": "inception_crop", "randaugment": (2, 9), "mixup": 0.3, "cutmix": 1.0}
+    return TrainingBatches(split, 4, (8, 12), 6, **{"steps": 40, "seed": 5, **options, **kwargs})
+
+
+@pytest.fixture
+def noise(rng):
+    pictures = [rng.integers(0, 256, (30, 20, 3), dtype="uint8") for _ in range(23)]
+    return Split(pictures, np.arange(23) % 4, [str(i) for i in range(23)])
+
+
+def test_everything_random_depends_on_seed_and_number_alone(noise):
+    forward = [everything(noise)[i] for i in range(12)]
+    again = everything(noise)
+    for i in (11, 3, 0, 7):
+        for one, other in zip(again[i], forward[i], strict=True):
+            np.testing.assert_array_equal(one, other)
+    x, y = everything(noise, seed=6)[0]
+    assert not np.array_equal(x, forward[0][0])
+    assert not np.array_equal(y, forward[0][1])
+
+
+def test_parts_of_hosts_are_the_batch_of_one(noise):
+    whole = everything(noise)
+    parts = [everything(noise, shard=(number, 3)) for number in range(3)]
+    for i in (0, 5):
+        for kind in (0, 1):
+            together = np.concatenate([part[i][kind] for part in parts])
+            np.testing.assert_array_equal(together, whole[i][kind])
+
+
+def test_mixing_pairs_each_image_with_the_one_before_it(noise):
+    plain = training(noise, batch_size=6, flip=False)
+    mixed = training(noise, batch_size=6, flip=False, mixup=1.0)
+    (x, y), (x_mixed, y_mixed) = plain[2], mixed[2]
+    weight = y_mixed[y > 0].max()  # Where the two have one class, it is 1.
+    weight = min(w for w in y_mixed.max(1)) if weight == 1 else y_mixed[y > 0].min()
+    np.testing.assert_allclose(y_mixed, weight * y + (1 - weight) * np.roll(y, 1, 0), atol=1e-6)
+    np.testing.assert_allclose(x_mixed, weight * x + (1 - weight) * np.roll(x, 1, 0), atol=1e-6)
+    assert 0.5 <= weight < 1
+
+
+def test_interpolation_follows_the_weights(rng):
+    picture = rng.integers(0, 256, (90, 70, 3), dtype="uint8")
+    split = Split([picture], np.zeros(1, int), ["picture"])
+
+    def image(weights):
+        return EvaluationBatches(split, 4, (8, 12), 1, crop="resize", weights=weights)[0][0]
+
+    record = keras_mixer.weights.find("imagenet", "mixer_b16")
+    bicubic, aliased = (
+        dataclasses.replace(record, **change)
+        for change in ({"interpolation": "bicubic"}, {"antialias": False})
+    )
+    np.testing.assert_array_equal(image(record), image(None))
+    assert record.antialias
+    for other in (bicubic, aliased):
+        assert np.abs(image(other) - image(record)).max() > 0.1
+
+
+def test_a_bad_picture_stops_the_training_by_name(noise, tiny, tmp_path):
+    """Whatever thread or framework it is that reads."""
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no picture")
+    split = Split([*noise.pictures[:9], str(bad)], noise.labels[:10], [*noise.names[:9], str(bad)])
+    model = Mixer(tiny, weights=None, classes=4)
+    model.compile("sgd", "categorical_crossentropy")
+    with pytest.raises(Exception, match=r"Cannot read .*bad.jpg: not a picture"):
+        model.fit(training(split), steps_per_epoch=8, epochs=5, shuffle=False, verbose=0)
+
+
+def test_decoded_batches_in_memory_are_few(noise):
+    """However slow the training is, no more is decoded than a few batches ahead."""
+    started = []
+
+    class Watched(TrainingBatches):
+        def _picture(self, epoch, index):
+            started.append(index)
+            return super()._picture(epoch, index)
+
+    batches = Watched(noise, 4, (8, 12), 5, steps=40)
+    batches[0]
+    time.sleep(0.3)
+    assert len(started) == 15  # This one and two ahead.
+
+
+def test_cached_pictures_are_the_same(image_folder):
+    split = keras_mixer.data.load(image_folder).train
+    cached = split.cached()
+    assert all(isinstance(picture, np.ndarray) for picture in cached.pictures)
+    assert cached.fingerprint() == split.fingerprint()
+    for i in range(len(split)):
+        np.testing.assert_array_equal(cached.image(i), split.image(i))

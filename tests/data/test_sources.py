@@ -101,10 +101,11 @@ def test_test_folder_with_other_classes(image_folder, tmp_path):
     with pytest.raises(ValueError, match="classes that the training folder lacks: green"):
         data.load(root)
     shutil.copytree(image_folder, root / "val")
-    with pytest.raises(ValueError, match="both test and val"):
+    shutil.copytree(image_folder, root / "validation")
+    with pytest.raises(ValueError, match="both val and validation: keep one"):
         data.load(root)
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match=r"Unknown data set 'petz'\. Choose one of: digits, pets"):
+    with pytest.raises(ValueError, match=r"'petz' is neither a data set \(digits, pets, .*nor a folder"):
         data.load("petz")
