@@ -108,6 +108,7 @@ def decode_predictions(preds, top: int = 5, weights="imagenet"):
         raise ValueError(f"`preds` must be (batch, classes). Received shape: {scores.shape}")
     if isinstance(weights, str | WeightsRecord):
         record = record_of(weights)
+        assert record is not None
         wanted, names = record.classes, None
     else:
         names = tuple((str(i), str(name)) for i, name in enumerate(weights))

@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from keras_mixer_cli.datasets import datasets
 from keras_mixer_cli.evaluate import evaluate
 from keras_mixer_cli.finetune import finetune
 from keras_mixer_cli.models import models
@@ -22,7 +23,7 @@ def commands() -> None:
     """MLP-Mixer for Keras 3: fine-tune, evaluate and predict on TensorFlow, JAX or PyTorch."""
 
 
-for command in (finetune, evaluate, predict, models, weights):
+for command in (finetune, evaluate, predict, models, weights, datasets):
     commands.add_command(command)
 
 

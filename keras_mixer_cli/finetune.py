@@ -34,6 +34,12 @@ from keras_mixer_cli.options import on_a_backend, parse_size
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images in a step.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Peak rate.")
+@click.option("--mixup", type=click.FloatRange(0), help="Strength of mixup.")
+@click.option("--cutmix", type=click.FloatRange(0), help="Strength of CutMix.")
+@click.option(
+    "--randaugment-magnitude", type=click.FloatRange(0, 30), help="Strength of RandAugment."
+)
+@click.option("--cache", is_flag=True, help="Keep the training images in memory, decoded.")
 @click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
@@ -49,21 +55,23 @@ def finetune(
     output,
     recipe_name,
     image_size,
+    cache,
     seed,
     data_dir,
     **changes,
 ) -> None:
     """Train a Mixer on DATA and judge it on the held-out part.
 
-    DATA is digits, pets, flowers102, cifar10, cifar100, or the path of a folder that holds one
-    folder of pictures for each class, or such folders below train/ and test/.
+    DATA is digits, pets, flowers102, cifar10, cifar100, imagenet, vtab/TASK, or tfds:NAME
+    (keras-mixer datasets lists them); the path of a folder that holds one folder of pictures for
+    each class, or such folders below train/, val/ and test/; or of a .csv file of paths and labels.
     """
     import keras
 
     import keras_mixer
     from keras_mixer import evaluation, training
 
-    recipe = _recipe(data, recipe_name, changes)
+    recipe = find_recipe(data, recipe_name, changes)
     spec = _spec(model_name or recipe.model, image_size)
     loaded = keras_mixer.data.load(data, data_dir)
     keras.utils.set_random_seed(seed)
@@ -86,6 +94,15 @@ def finetune(
         f"data: {len(loaded.train):,} images to train on, {len(loaded.test):,} held out, "
         f"{loaded.classes} classes"
     )
+    if not loaded.checked:
+        click.echo(
+            "data: too many images to go through first; a bad one will stop the training by name. "
+            "`keras-mixer datasets check` finds them all"
+        )
+    if cache:
+        loaded = dataclasses.replace(loaded, train=loaded.train.cached())
+        size = sum(picture.nbytes for picture in loaded.train.pictures)
+        click.echo(f"cache: {len(loaded.train):,} images, {size / 2**20:,.1f} MiB in memory")
     passes = recipe.steps * recipe.batch_size / len(loaded.train)
     click.echo(
         f"recipe: {recipe.name}, {recipe.steps} steps of {recipe.batch_size} images, "
@@ -105,31 +122,25 @@ def finetune(
     _report(run, model, loaded, recipe, spec, result, seconds, {"data": loaded.name, "seed": seed})
 
 
-def _recipe(data, recipe_name, changes):
+def find_recipe(data, recipe_name, changes):
     """The recipe that was asked for, else the data set's own, with the changes of the options."""
-    from keras_mixer.data import DATASETS
-    from keras_mixer.training import RECIPES
+    from keras_mixer.training import RECIPES, default_recipe
 
     if recipe_name is not None and recipe_name not in RECIPES:
         raise click.BadParameter(
             f"{recipe_name!r} is not one of {', '.join(RECIPES)}.", param_hint="--recipe"
         )
     check_data(data)
-    name = recipe_name or (data if data in DATASETS else "folder")
+    name = recipe_name or default_recipe(data)
     return RECIPES[name].replace(**{k: v for k, v in changes.items() if v is not None})
 
 
 def check_data(data) -> None:
-    """A usage error unless `data` is the name of a data set or a folder."""
-    import os
+    """A usage error unless `data` names something that can be loaded."""
+    from keras_mixer.data.sources import unknown
 
-    from keras_mixer.data import DATASETS
-
-    if data not in DATASETS and not os.path.isdir(data):
-        raise click.BadParameter(
-            f"{data!r} is neither a data set ({', '.join(DATASETS)}) nor a folder.",
-            param_hint="DATA",
-        )
+    if problem := unknown(data):
+        raise click.BadParameter(problem, param_hint="DATA")
 
 
 def _spec(name, image_size):

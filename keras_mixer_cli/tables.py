@@ -13,8 +13,8 @@ Side = Literal["left", "right"]
 def show(title: str, columns: dict[str, Side], rows) -> None:
     """Prints a table; `columns` maps each heading to the side its cells stand on."""
     table = Table(box=rich.box.SIMPLE_HEAD)
-    for heading, side in columns.items():
-        table.add_column(heading, justify=side, overflow="fold")
+    for i, (heading, side) in enumerate(columns.items()):
+        table.add_column(heading, justify=side, overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     console = Console(highlight=False)

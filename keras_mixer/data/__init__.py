@@ -1,9 +1,12 @@
 """Feeds a model: from pictures as people have them to batches."""
 
 from keras_mixer.data.catalog import DATASETS, Dataset
+from keras_mixer.data.check import Report, check
+from keras_mixer.data.gallery import gallery
 from keras_mixer.data.images import ImageData, Split, UnreadableImageError, decode, hold_out
 from keras_mixer.data.pipeline import EvaluationBatches, TrainingBatches
-from keras_mixer.data.sources import load
+from keras_mixer.data.sources import from_arrays, load
+from keras_mixer.data.tf_data import to_tf_data
 from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS
 
 __all__ = [
@@ -13,10 +16,15 @@ __all__ = [
     "Dataset",
     "EvaluationBatches",
     "ImageData",
+    "Report",
     "Split",
     "TrainingBatches",
     "UnreadableImageError",
+    "check",
     "decode",
+    "from_arrays",
+    "gallery",
     "hold_out",
     "load",
+    "to_tf_data",
 ]

@@ -12,7 +12,7 @@ DEV_FOLDERS = ("val", "validation")
 CHECKED_ON_LOAD = 10_000  # Some ten seconds on one core; more would keep training waiting.
 
 
-def load_folder(path: str | os.PathLike, *, dev: bool = False) -> ImageData:
+def load_folder(path: str | os.PathLike, *, dev: bool = False, check: bool = True) -> ImageData:
     """Reads `class/*.jpg` below `path`, or below `path/train`, `path/val` and `path/test`.
 
     Judges on `test`, else on `val` (or `validation`), else on a fifth of each class that is held
@@ -22,6 +22,7 @@ def load_folder(path: str | os.PathLike, *, dev: bool = False) -> ImageData:
     Args:
         path: the folder.
         dev: judge on `val` where there is a `test` too, else on a tenth of the training pictures.
+        check: whether to go through the pictures.
 
     Raises:
         ValueError: no classes, one class, a class without pictures, or a class that the training
@@ -34,7 +35,7 @@ def load_folder(path: str | os.PathLike, *, dev: bool = False) -> ImageData:
         raise NotADirectoryError(f"Not a folder: {path}")
     if not os.path.isdir(os.path.join(path, "train")):
         label_names, train = _read(path)
-        return _divided(path, label_names, {"train": train}, dev)
+        return _divided(path, label_names, {"train": train}, dev, check)
     label_names, train = _read(os.path.join(path, "train"))
     splits = {"train": train}
     found = [name for name in DEV_FOLDERS if os.path.isdir(os.path.join(path, name))]
@@ -43,10 +44,10 @@ def load_folder(path: str | os.PathLike, *, dev: bool = False) -> ImageData:
     for split, folder in [("val", name) for name in found] + [("test", "test")]:
         if os.path.isdir(os.path.join(path, folder)):
             _, splits[split] = _read(os.path.join(path, folder), label_names)
-    return _divided(path, label_names, splits, dev)
+    return _divided(path, label_names, splits, dev, check)
 
 
-def load_csv(path: str | os.PathLike, *, dev: bool = False) -> ImageData:
+def load_csv(path: str | os.PathLike, *, dev: bool = False, check: bool = True) -> ImageData:
     """Reads a CSV file with the columns `path`, `label` and, if you like, `split`.
 
     Paths are relative to the file's folder; `split` is train, val or test. Otherwise as
@@ -88,12 +89,12 @@ def load_csv(path: str | os.PathLike, *, dev: bool = False) -> ImageData:
         labels = np.array([numbers[label] for _, label in members], int)
         if members:
             splits[split] = Split(paths, labels, [_shown(path) for path in paths])
-    return _divided(path, label_names, splits, dev)
+    return _divided(path, label_names, splits, dev, check)
 
 
-def _divided(path: str, label_names, splits: dict[str, Split], dev: bool) -> ImageData:
+def _divided(path: str, label_names, splits: dict[str, Split], dev: bool, check: bool) -> ImageData:
     """What to train on and what to judge on, of the splits that there are."""
-    checked = sum(len(split) for split in splits.values()) <= CHECKED_ON_LOAD
+    checked = check and sum(len(split) for split in splits.values()) <= CHECKED_ON_LOAD
     for split in splits.values() if checked else ():
         split.check_readable()
     train = splits["train"]

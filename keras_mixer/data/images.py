@@ -99,9 +99,8 @@ def _three_channels(array: np.ndarray) -> np.ndarray:
     return array if array.shape[-1] == 3 else np.repeat(array, 3, axis=-1)
 
 
-@dataclasses.dataclass(frozen=True)
 class Split:
-    """Pictures of one split and their labels.
+    """Pictures of one split and their labels; `split[i]` is an RGB image of PIL and its label.
 
     Args:
         pictures: paths, encoded bytes or uint8 arrays, anything that `decode` takes.
@@ -109,9 +108,20 @@ class Split:
         names: what to call each picture in a message.
     """
 
-    pictures: Sequence
-    labels: np.ndarray
-    names: Sequence[str]
+    def __init__(self, pictures: Sequence, labels: np.ndarray, names: Sequence[str]):
+        self.pictures = pictures
+        self._labels = labels
+        self._names = names
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Integer class of each picture, `(n,)`."""
+        return self._labels
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What to call each picture."""
+        return self._names
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -48,7 +48,9 @@ class _Batches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.weights = weights
         record = record_of(weights)
-        self._how = DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
+        self._how = (
+            DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
+        )
         self._decode = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
         self._finish = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="finish")
         self._pending: dict[int, list] = {}
@@ -168,7 +170,7 @@ class TrainingBatches(_Batches):
     def _members(self, batch: int) -> list[tuple[int, int]]:
         number, count = self._shard
         part = self.batch_size // count
-        own = range(number * part, (number + 1) * part)
+        own = list(range(number * part, (number + 1) * part))
         if any(self._mixing):
             own = [(own[0] - 1) % self.batch_size, *own]
         places = (divmod(batch * self.batch_size + i, len(self.split)) for i in own)
@@ -180,7 +182,8 @@ class TrainingBatches(_Batches):
         picture = self._crop(picture, self.image_size, rng, self._how)
         if self._flip and rng.random() < 0.5:
             picture = flip(picture)
-        return randaugment(picture, *self._randaugment, rng), label
+        layers, magnitude = self._randaugment
+        return randaugment(picture, layers, magnitude, rng), label
 
     def _blend(self, batch: int) -> mixing.Blend | None:
         rng = np.random.default_rng([self.seed, batch, 0, 1])

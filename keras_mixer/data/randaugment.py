@@ -28,9 +28,7 @@ def check_randaugment(layers: int, magnitude: float) -> None:
         )
 
 
-def randaugment(
-    image: "Image", layers: int, magnitude: float, rng: np.random.Generator
-) -> "Image":
+def randaugment(image: "Image", layers: int, magnitude: float, rng: np.random.Generator) -> "Image":
     """Applies `layers` operations, each drawn from `OPERATIONS` with equal chance.
 
     Args:
@@ -145,7 +143,12 @@ def _cutout(image, strength, rng):
     """Greys a box that reaches 40 pixels in 224 * strength from a random centre, each way."""
     x, y = int(rng.integers(image.width)), int(rng.integers(image.height))
     wide, tall = (int(40 / 224 * strength * side) for side in image.size)
-    box = max(0, x - wide), max(0, y - tall), min(image.width, x + wide), min(image.height, y + tall)
+    box = (
+        max(0, x - wide),
+        max(0, y - tall),
+        min(image.width, x + wide),
+        min(image.height, y + tall),
+    )
     if box[0] < box[2] and box[1] < box[3]:
         image = image.copy()
         image.paste(GREY, box)

@@ -14,7 +14,11 @@ TFDS = "tfds:"
 
 
 def load(
-    name: str | os.PathLike, data_dir: str | os.PathLike | None = None, *, dev: bool = False
+    name: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+    *,
+    dev: bool = False,
+    check: bool = True,
 ) -> ImageData:
     """Loads a data set by name, or pictures of your own by path.
 
@@ -25,6 +29,7 @@ def load(
         data_dir: where TensorFlow Datasets keeps prepared data sets.
         dev: for choices such as that of a learning rate: divides the training images into some to
             train on and some to judge on, and leaves the test images alone.
+        check: whether to go through up to 10,000 pictures of your own first.
 
     Raises:
         ValueError: neither a known name nor a path; also see `load_folder`, `load_csv` and
@@ -42,7 +47,8 @@ def load(
         return load_tfds(DATASETS[name], data_dir, dev=dev)
     if name.startswith(TFDS):
         return load_tfds(any_tfds(name.removeprefix(TFDS), data_dir), data_dir, dev=dev)
-    return load_folder(name, dev=dev) if os.path.isdir(name) else load_csv(name, dev=dev)
+    own = load_folder if os.path.isdir(name) else load_csv
+    return own(name, dev=dev, check=check)
 
 
 def unknown(name: str) -> str | None:
@@ -53,13 +59,14 @@ def unknown(name: str) -> str | None:
         return None
     if name.lower().endswith(".csv") and os.path.isfile(name):
         return None
+    named = [row.name for row in DATASETS.values() if not (row.group or row.unavailable)]
     return (
-        f"{name!r} is neither a data set ({', '.join(DATASETS)}, tfds:NAME) nor a folder with a "
-        "folder of pictures for each class nor a .csv file of paths and labels."
+        f"{name!r} is neither a data set ({', '.join(named)}, vtab/TASK, tfds:NAME) nor a folder "
+        "with a folder of pictures for each class nor a .csv file of paths and labels."
     )
 
 
-def from_arrays(train, test, label_names=None, name: str = "arrays") -> ImageData:
+def from_arrays(train, test=None, label_names=None, name: str = "arrays") -> ImageData:
     """A data set of arrays.
 
     Args:
@@ -73,8 +80,9 @@ def from_arrays(train, test, label_names=None, name: str = "arrays") -> ImageDat
         ValueError: images and labels differ in number or are of another type, or a label has no
             name.
     """
-    splits = [_array_split(*pair, f"{name}/{split}") for split, pair in
-              (("train", train), ("test", test)) if pair is not None]
+    splits = [_array_split(train, f"{name}/train")]
+    if test is not None:
+        splits.append(_array_split(test, f"{name}/test"))
     highest = max(int(split.labels.max(initial=0)) for split in splits)
     names = tuple(label_names or (str(number) for number in range(highest + 1)))
     if highest >= len(names):
@@ -84,8 +92,8 @@ def from_arrays(train, test, label_names=None, name: str = "arrays") -> ImageDat
     return ImageData(name, splits[0], splits[1], names)
 
 
-def _array_split(images, labels, name: str) -> Split:
-    images, labels = np.asarray(images), np.asarray(labels)
+def _array_split(pair, name: str) -> Split:
+    images, labels = map(np.asarray, pair)
     if labels.ndim == 2 and labels.shape[1] == 1:  # As keras.datasets.cifar10 gives them.
         labels = labels[:, 0]
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or labels.shape != images.shape[:1]:
@@ -95,4 +103,4 @@ def _array_split(images, labels, name: str) -> Split:
         )
     if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         raise ValueError(f"{name}: labels must be integers from 0. Received: {labels.dtype}")
-    return Split(images, labels.astype("int64"), [f"{name}/{i}" for i in range(len(images))])
+    return Split(list(images), labels.astype("int64"), [f"{name}/{i}" for i in range(len(images))])

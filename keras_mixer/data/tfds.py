@@ -4,15 +4,19 @@ import functools
 import os
 import socket
 import urllib.parse
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_mixer.data.catalog import Dataset
-from keras_mixer.data.images import ImageData, Split, open_rgb
+from keras_mixer.data.catalog import Dataset, Splits
+from keras_mixer.data.images import ImageData, Split, hold_out, open_rgb
 from keras_mixer.data.records import Part, Records
 
-NEEDS = 'is read through TensorFlow Datasets, on any Keras backend. Run: pip install "keras-mixer[data]"'
+NEEDS = (
+    "is read through TensorFlow Datasets, on any Keras backend. "
+    'Run: pip install "keras-mixer[data]"'
+)
 
 
 def load_tfds(
@@ -39,9 +43,21 @@ def load_tfds(
     """
     builder = prepared_builder(row, data_dir)
     names = row.label_names or builder.info.features[row.label].names
-    train, test = (row.dev_train, row.dev) if dev else (row.train, row.test)
-    splits = (RecordSplit(row, _parts(builder, split), split) for split in (train, test))
-    return ImageData(row.name, *splits, tuple(names))
+    sizes = builder.info.splits
+
+    def read(text) -> Split:
+        text = text if isinstance(text, str) else text(sizes["train"].num_examples)
+        return RecordSplit(row, _parts(builder, text), text)
+
+    if dev:
+        train, test = read(row.splits.dev_train), read(row.splits.dev)
+    elif row.splits.test:
+        train, test = read(row.splits.train), read(row.splits.test)
+    else:
+        train = read(row.splits.train)
+        found = [name for name in ("test", "validation") if name in sizes]
+        train, test = (train, read(found[0])) if found else hold_out(train)
+    return ImageData(row.name, train, test, tuple(names))
 
 
 def any_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
@@ -60,10 +76,8 @@ def any_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
         raise ValueError(f"TensorFlow Datasets has no data set {name!r}.") from error
     features = builder.info.features
     image, label = builder.info.supervised_keys or ("image", "label")
-    if not (
-        isinstance(features.get(image), tfds.features.Image)
-        and isinstance(features.get(label), tfds.features.ClassLabel)
-    ):
+    kinds = {name: type(feature) for name, feature in features.items()}
+    if kinds.get(image) != tfds.features.Image or kinds.get(label) != tfds.features.ClassLabel:
         raise ValueError(f"{name} of TensorFlow Datasets is not one of pictures with a class each.")
     return Dataset(
         name=f"tfds:{name}",
@@ -71,9 +85,8 @@ def any_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
         classes=features[label].num_classes,
         tfds=name,
         image=image,
+        splits=Splits(test=""),
         label=label,
-        train="train",
-        test="",
     )
 
 
@@ -159,18 +172,14 @@ class RecordSplit(Split):
         indices: which of these records; all by default.
     """
 
-    def __init__(self, row: Dataset, parts, split: str, indices=None):
-        records = Records(parts)
-        own = {
-            "row": row,
-            "parts": parts,
-            "split": split,
-            "indices": np.arange(len(records)) if indices is None else np.asarray(indices, int),
-            "pictures": _Pictures(self),
-            "_records": records,
-        }
-        for name, value in own.items():
-            object.__setattr__(self, name, value)
+    def __init__(self, row: Dataset, parts: list[Part], split: str, indices=None):
+        self.row = row
+        self.parts = parts
+        self.split = split
+        self._records = Records(parts)
+        every = range(len(self._records))
+        self.indices = np.asarray(every if indices is None else indices, int)
+        self.pictures = _Pictures(self)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -217,7 +226,7 @@ class RecordSplit(Split):
         return RecordSplit(self.row, self.parts, self.split, self.indices[np.asarray(indices, int)])
 
 
-class _Pictures:
+class _Pictures(Sequence[bytes]):
     """The encoded pictures of a split as a sequence."""
 
     def __init__(self, split: RecordSplit):
@@ -226,5 +235,5 @@ class _Pictures:
     def __len__(self) -> int:
         return len(self._split)
 
-    def __getitem__(self, index: int) -> bytes:
+    def __getitem__(self, index):
         return self._split.features(index)[self._split.row.image][0]

@@ -67,6 +67,12 @@ def resmall_crop(image: "Image", size: Size, how: Resampling = DEFAULT) -> "Imag
     return _centre(resize(image, target, how), size)
 
 
+def _whole(
+    image: "Image", size: Size, rng: np.random.Generator, how: Resampling = DEFAULT
+) -> "Image":
+    return resize(image, size, how)
+
+
 def random_crop(
     image: "Image", size: Size, rng: np.random.Generator, how: Resampling = DEFAULT
 ) -> "Image":
@@ -135,6 +141,7 @@ EVALUATION_CROPS: dict[str, Callable[..., "Image"]] = {
     "resmall_crop": resmall_crop,
 }
 TRAINING_CROPS: dict[str, Callable[..., "Image"]] = {
+    "resize": _whole,
     "random_crop": random_crop,
     "inception_crop": inception_crop,
     "affine": affine,

@@ -48,17 +48,15 @@ def finetune(
             f"{model.name} has output of shape {model.output_shape} and {data.name} has "
             f"{data.classes} classes. Build it with `classes={data.classes}`."
         )
-    shared = (data.classes, size, recipe.batch_size)
-    train = TrainingBatches(
-        data.train,
-        *shared,
-        steps=recipe.steps,
-        crop=recipe.crop,
-        flip=recipe.flip,
-        seed=seed,
+    train = training_batches(data, recipe, size, seed=seed, weights=model)
+    test = EvaluationBatches(
+        data.test,
+        data.classes,
+        size,
+        recipe.batch_size,
+        crop=recipe.evaluation_crop,
         weights=model,
     )
-    test = EvaluationBatches(data.test, *shared, crop=recipe.evaluation_crop, weights=model)
     model.compile(
         optimizer=make_optimizer(recipe),
         loss=keras.losses.CategoricalCrossentropy(
@@ -75,6 +73,26 @@ def finetune(
         shuffle=False,  # The order is the batches' own.
         callbacks=list(callbacks),
         verbose=verbose,
+    )
+
+
+def training_batches(
+    data: ImageData, recipe: Recipe, size: tuple[int, int], *, seed: int = 0, weights=None
+) -> TrainingBatches:
+    """What a recipe trains on: its crops, flips and mixtures of `data.train` at `size`."""
+    return TrainingBatches(
+        data.train,
+        data.classes,
+        size,
+        recipe.batch_size,
+        steps=recipe.steps,
+        crop=recipe.crop,
+        flip=recipe.flip,
+        randaugment=(recipe.randaugment_layers, recipe.randaugment_magnitude),
+        mixup=recipe.mixup,
+        cutmix=recipe.cutmix,
+        seed=seed,
+        weights=weights,
     )
 
 

@@ -22,6 +22,10 @@ class Recipe:
         label_smoothing: share of each label that is spread over all classes.
         crop: key of `TRAINING_CROPS`.
         flip: whether to mirror half of the images.
+        randaugment_layers: changes to each image by RandAugment, one after the other.
+        randaugment_magnitude: their strength, 0 for none to 30.
+        mixup: strength of mixup, 0 for none.
+        cutmix: strength of CutMix, 0 for none.
         evaluation_crop: key of `EVALUATION_CROPS`.
         evaluations: how often to judge the model during the run, about.
 
@@ -43,6 +47,10 @@ class Recipe:
     label_smoothing: float = 0.0
     crop: str = "random_crop"
     flip: bool = True
+    randaugment_layers: int = 2
+    randaugment_magnitude: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     evaluation_crop: str = "resmall_crop"
     evaluations: int = 10
 
@@ -81,10 +89,21 @@ _PAPER = "MLP-Mixer, section 3 and appendix C"
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
+        Recipe("imagenet", _PAPER, steps=20_000, warmup_steps=500),
         Recipe("pets", _PAPER),
         Recipe("flowers102", _PAPER),
         Recipe("cifar10", _PAPER, steps=10_000, warmup_steps=500),
         Recipe("cifar100", _PAPER, steps=10_000, warmup_steps=500),
+        Recipe(
+            "vtab",
+            f"{_PAPER}; the whole picture and no flips, for some tasks ask where things are",
+            learning_rate=0.01,
+            steps=2500,
+            warmup_steps=250,
+            crop="resize",
+            flip=False,
+            evaluation_crop="resize",
+        ),
         Recipe("folder", f"{_PAPER}, as for the small data sets"),
         Recipe(
             "digits",
@@ -105,3 +124,10 @@ RECIPES: dict[str, Recipe] = {
         ),
     )
 }
+
+
+def default_recipe(data: str) -> str:
+    """Name of the recipe for a data set or a path."""
+    if data.startswith("vtab/"):
+        return "vtab"
+    return data if data in RECIPES else "folder"

@@ -39,7 +39,7 @@ def test_cutmix_boxes_are_squares_of_the_picture_and_reach_every_corner(rng):
         assert 0 <= top <= bottom <= 20
         assert 0 <= left <= right <= 30
         touched[top:bottom, left:right] += 1
-        if 0 < top and bottom < 20 and 0 < left and right < 30:
+        if top > 0 and bottom < 20 and left > 0 and right < 30:
             assert (right - left) / 30 == pytest.approx((bottom - top) / 20, abs=2 / 20)
     assert touched.min() > 50
 

@@ -105,7 +105,10 @@ def test_channels_first(split):
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"crop": "middle"}, "`crop` must be one of random_crop, inception_crop, affine. Received: 'middle'"),
+        (
+            {"crop": "middle"},
+            "`crop` must be one of resize, random_crop, inception_crop, affine. Received: 'middle'",
+        ),
         ({"mixup": -0.1}, "`mixup` must be at least 0. Received: -0.1"),
         ({"cutmix": -1}, "`cutmix` must be at least 0. Received: -1"),
         ({"randaugment": (2, 31)}, "a magnitude from 0 to 30. Received: .2, 31."),
@@ -184,7 +187,7 @@ def test_interpolation_follows_the_weights(rng):
     np.testing.assert_array_equal(image(record), image(None))
     assert record.antialias
     for other in (bicubic, aliased):
-        assert np.abs(image(other) - image(record)).max() > 0.1
+        assert np.abs(image(other) - image(record)).max() > 0.01  # more than one grey level
 
 
 def test_a_bad_picture_stops_the_training_by_name(noise, tiny, tmp_path):

@@ -77,13 +77,11 @@ REFERENCES = {
     ),
     "equalize": lambda x, m: equalized(x),
     "invert": lambda x, m: 255 - x,
-    "posterize": lambda x, m: x >> (8 - bits) << (8 - bits)
-    if (bits := min(8, max(1, int(0.4 * m))))
-    else x,
-    "solarize": lambda x, m: np.where(x >= 25.6 * m // 1, 255 - x, x),
-    "solarize_add": lambda x, m: np.where(
-        x < 128, np.minimum(255, x.astype(int) + int(11 * m)), x
+    "posterize": lambda x, m: (
+        x >> (8 - bits) << (8 - bits) if (bits := min(8, max(1, int(0.4 * m)))) else x
     ),
+    "solarize": lambda x, m: np.where(x >= 25.6 * m // 1, 255 - x, x),
+    "solarize_add": lambda x, m: np.where(x < 128, np.minimum(255, x.astype(int) + int(11 * m)), x),
     "color": lambda x, m: blend(grey(x), x, m),
     "contrast": lambda x, m: blend(np.rint(np.rint(grey(x)).mean()), x, m),
     "brightness": lambda x, m: blend(0.0, x, m),

@@ -1,5 +1,6 @@
 """From a name or a folder to pictures with labels."""
 
+import pathlib
 import shutil
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from sklearn import datasets
 
 from keras_mixer import data
+from keras_mixer.data import folder
 
 
 def test_digits_are_those_of_scikit_learn():
@@ -107,5 +109,119 @@ def test_test_folder_with_other_classes(image_folder, tmp_path):
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match=r"'petz' is neither a data set \(digits, pets, .*nor a folder"):
+    with pytest.raises(
+        ValueError, match=r"'petz' is neither a data set \(digits, imagenet, .*nor a folder"
+    ):
         data.load("petz")
+
+
+def test_csv_of_paths_and_labels(image_folder):
+    rows = [
+        f"{label}/{i}.{'png' if i % 2 else 'jpg'},{label}"
+        for label in ("blue", "red")
+        for i in range(10)
+    ]
+    table = image_folder / "labels.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    loaded = data.load(table)
+    assert loaded.label_names == ("blue", "red")
+    assert (len(loaded.train), len(loaded.test)) == (16, 4)
+    splits = ["train"] * 7 + ["val"] * 2 + ["test"]
+    divided = [f"{row},{splits[i % 10]}" for i, row in enumerate(rows)]
+    table.write_text("\n".join(["path,label,split", *divided]))
+    for dev, names in ((False, ("9.png",)), (True, ("7.png", "8.jpg"))):
+        loaded = data.load(table, dev=dev)
+        assert len(loaded.train) == 14
+        found = {pathlib.Path(name).name for name in loaded.test.names}
+        assert found == set(names)
+        assert sorted(set(loaded.test.labels.tolist())) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,label\nblue/0.jpg,blue", "has no column path in its first line"),
+        ("", "has no column label and none path"),
+        ("path,label\nblue/0.jpg,", "line 2: a row needs a path, a label"),
+        ("path,label,split\nblue/0.jpg,blue,dev", "a split of train, val or test"),
+        ("path,label\nblue/0.jpg,blue", "has 1 classes to train on; at least two"),
+        (
+            "path,label,split\nblue/0.jpg,blue,\nred/0.jpg,red,train\nred/1.png,pink,test",
+            "has classes in test that train lacks: pink",
+        ),
+        ("path,label\nblue/0.jpg,blue\nblue/99.jpg,red", "99.jpg: .*No such file"),
+    ],
+)
+def test_bad_csv(image_folder, text, message):
+    table = image_folder / "labels.csv"
+    table.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        data.load(table)
+
+
+def test_val_is_for_choices_where_there_is_a_test_folder(image_folder, tmp_path):
+    root = tmp_path / "parts"
+    for part, numbers in (("train", range(6)), ("val", (6, 7)), ("test", (8, 9))):
+        for label in ("blue", "red"):
+            (root / part / label).mkdir(parents=True)
+            for i in numbers:
+                name = f"{i}.{'png' if i % 2 else 'jpg'}"
+                shutil.copy(image_folder / label / name, root / part / label)
+    final, choice = data.load(root), data.load(root, dev=True)
+    assert final.train.names == choice.train.names
+    assert {pathlib.Path(name).stem for name in final.test.names} == {"8", "9"}
+    assert {pathlib.Path(name).stem for name in choice.test.names} == {"6", "7"}
+    shutil.rmtree(root / "test")
+    assert {pathlib.Path(name).stem for name in data.load(root).test.names} == {"6", "7"}
+    choice = data.load(root, dev=True)
+    assert (len(choice.train), len(choice.test)) == (10, 2)
+
+
+def test_parts_to_choose_by_leave_the_test_images_alone():
+    whole, parts = data.load("digits"), data.load("digits", dev=True)
+    train, dev, test = map(set, (parts.train.names, parts.test.names, whole.test.names))
+    assert train | dev == set(whole.train.names)
+    assert not train & dev
+    assert not dev & test
+    assert abs(len(dev) - len(whole.train) / 10) < 5
+
+
+def test_arrays(rng):
+    x, y = rng.integers(0, 256, (20, 5, 6), dtype="uint8"), np.arange(20) % 4
+    loaded = data.from_arrays((x, y[:, None]), label_names="abcd")
+    assert (len(loaded.train), len(loaded.test), loaded.label_names) == (16, 4, tuple("abcd"))
+    given = data.from_arrays((x, y), (x[:3], y[:3]))
+    np.testing.assert_array_equal(given.test.image(2), np.repeat(x[2][..., None], 3, -1))
+    assert given.label_names == ("0", "1", "2", "3")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((3, 4, 4)), np.zeros(3, int), "must be uint8 of shape"),
+        (np.zeros((3, 4, 4), "uint8"), np.zeros(2, int), "labels integers of shape"),
+        (np.zeros((3, 4, 4), "uint8"), np.zeros(3), "labels must be integers from 0"),
+        (np.zeros((3, 4, 4), "uint8"), np.array([0, 1, -1]), "labels must be integers from 0"),
+        (np.zeros((3, 4, 4), "uint8"), np.array([0, 1, 5]), "A label is 5 and there are 2 names"),
+    ],
+)
+def test_bad_arrays(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        data.from_arrays((images, labels), (images, labels), label_names="ab")
+
+
+@pytest.mark.parametrize("name", ["jft300m", "imagenet21k", "imagenet_real"])
+def test_what_cannot_be_loaded_by_name_says_why(name):
+    with pytest.raises(ValueError, match=name):
+        data.load(name)
+
+
+def test_a_large_folder_is_not_gone_through_first(image_folder, monkeypatch):
+    (image_folder / "red" / "bad.jpg").write_bytes(b"no picture")
+    with pytest.raises(data.UnreadableImageError, match="1 of 21 images cannot be read"):
+        data.load(image_folder)
+    assert not data.load(image_folder, check=False).checked
+    monkeypatch.setattr(folder, "CHECKED_ON_LOAD", 20)
+    loaded = data.load(image_folder)
+    assert not loaded.checked
+    assert len(loaded.train) + len(loaded.test) == 21

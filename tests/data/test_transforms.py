@@ -37,7 +37,9 @@ def test_resmall_crop_is_the_centre_at_one_scale():
     crop = apply(transforms.resmall_crop, np.repeat(ramp(256, 256), 1, axis=1), (224, 224))
     np.testing.assert_array_equal(crop, ramp(256, 256)[16:240, 16:240])
     wide = np.tile(ramp(256, 128), (1, 4, 1))
-    np.testing.assert_array_equal(apply(transforms.resmall_crop, wide, (224, 224)), wide[16:240, 144:368])
+    np.testing.assert_array_equal(
+        apply(transforms.resmall_crop, wide, (224, 224)), wide[16:240, 144:368]
+    )
 
 
 def test_resize_crop_squeezes_the_whole_width():

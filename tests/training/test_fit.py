@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_mixer import Mixer, data, finetune
-from keras_mixer.training import RECIPES, Recipe
+from keras_mixer.training import RECIPES, Recipe, default_recipe
 from keras_mixer.training.fit import make_optimizer
 
 
@@ -96,7 +96,7 @@ def test_models_that_do_not_fit_the_data(tiny, two_colours):
     grey = Mixer(tiny, weights=None, classes=2, input_shape=(8, 12, 1))
     with pytest.raises(ValueError, match="the pictures here are RGB"):
         finetune(grey, two_colours, RECIPE)
-    with pytest.raises(ValueError, match=r"Unknown recipe 'petz'\. Choose one of: pets"):
+    with pytest.raises(ValueError, match=r"Unknown recipe 'petz'\. Choose one of: imagenet, pets"):
         finetune(grey, two_colours, "petz")
 
 
@@ -128,7 +128,13 @@ def test_recipes_of_the_paper(name):
 
 
 def test_every_data_set_has_a_recipe():
-    assert set(data.DATASETS) | {"folder"} == set(RECIPES)
+    rows = [row for row in data.DATASETS.values() if not row.unavailable]
+    assert {default_recipe(row.name) for row in rows} | {"folder"} == set(RECIPES)
+    assert default_recipe("tfds:beans") == default_recipe("my/pictures") == "folder"
+    for row in rows:
+        recipe = RECIPES[default_recipe(row.name)]
+        assert row.steps in (None, recipe.steps)
+        assert row.evaluation_crop == recipe.evaluation_crop
 
 
 @pytest.mark.parametrize(

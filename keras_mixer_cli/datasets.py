@@ -1,0 +1,121 @@
+"""`keras-mixer datasets`"""
+
+import click
+
+from keras_mixer_cli.options import on_a_backend, parse_size
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def datasets(context) -> None:
+    """List the data sets known by name, or look into one."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
+
+
+@datasets.command("list")
+@on_a_backend
+def list_() -> None:
+    """List the data sets known by name. Any other one of TensorFlow Datasets is tfds:NAME."""
+    from keras_mixer.data import DATASETS
+    from keras_mixer_cli.tables import show
+
+    show(
+        "Data sets",
+        {
+            "name": "left",
+            "classes": "right",
+            "train / test": "right",
+            "steps": "right",
+            "TensorFlow Datasets": "left",
+        },
+        [
+            (
+                row.name,
+                row.classes or "",
+                row.images,
+                row.steps or "",
+                _source(row),
+            )
+            for row in DATASETS.values()
+        ],
+    )
+
+
+def _source(row) -> str:
+    """Where a row comes from."""
+    if row.unavailable:
+        return "not by name"
+    name = row.tfds.partition(":")[0] if row.tfds else "no: scikit-learn"
+    return f"{name} (by hand)" if row.by_hand else name
+
+
+@datasets.command()
+@click.argument("data")
+@click.option(
+    "--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps data."
+)
+@on_a_backend
+@click.pass_context
+def check(context, data, data_dir) -> None:
+    """Go through every image of DATA and find what would spoil a training.
+
+    Exit code 1 if an image cannot be read, is both to train on and to judge on, or has two labels,
+    or if a class has nothing to train on.
+    """
+    import keras_mixer
+    from keras_mixer_cli.finetune import check_data
+    from keras_mixer_cli.tables import show
+
+    check_data(data)
+    loaded = keras_mixer.data.load(data, data_dir, check=False)
+    report = keras_mixer.data.check(loaded)
+    train, test = report.counts["train"], report.counts["test"]
+    show(
+        f"{loaded.name}: {train.sum():,} images to train on, {test.sum():,} to judge on",
+        {"class": "left", "train": "right", "test": "right"},
+        [*zip(loaded.label_names, train, test, strict=True), ("all", train.sum(), test.sum())],
+    )
+    for side, (least, median, most) in (("height", report.heights), ("width", report.widths)):
+        click.echo(f"{side}: {least} to {most} pixels, median {median}")
+    click.echo(f"imbalance: the largest class has {report.imbalance:.1f} times the smallest")
+    problems = report.problems(loaded.label_names)
+    for problem in problems:
+        click.echo(f"problem: {problem}")
+    if not problems:
+        click.echo("no problems found")
+    context.exit(1 if problems else 0)
+
+
+@datasets.command("show")
+@click.argument("data")
+@click.option("--recipe", "recipe_name", help="Default: the data set's own.")
+@click.option("--output", type=click.Path(dir_okay=False), default="grid.png", show_default=True)
+@click.option("--images", type=click.IntRange(1), default=24, show_default=True)
+@click.option("--columns", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
+@click.option("--mixup", type=click.FloatRange(0), help="Strength of mixup.")
+@click.option("--cutmix", type=click.FloatRange(0), help="Strength of CutMix.")
+@click.option(
+    "--randaugment-magnitude", type=click.FloatRange(0, 30), help="Strength of RandAugment."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps data."
+)
+@on_a_backend
+def show_(
+    data, recipe_name, output, images, columns, image_size, seed, data_dir, **changes
+) -> None:
+    """Draw the first images of a training on DATA as the model gets them, with their labels."""
+    import keras_mixer
+    from keras_mixer import training
+    from keras_mixer_cli.finetune import find_recipe
+
+    recipe = find_recipe(data, recipe_name, {**changes, "batch_size": images})
+    loaded = keras_mixer.data.load(data, data_dir, check=False)
+    size = image_size or keras_mixer.SPECS[recipe.model].image_size
+    batches = training.training_batches(loaded, recipe, size, seed=seed)
+    picture = keras_mixer.data.gallery(batches[0], loaded.label_names, columns)
+    picture.save(output)
+    click.echo(f"saved: {output}, {images} images of {data} by the recipe {recipe.name}")

@@ -1,0 +1,72 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from keras_mixer import data
+
+
+def names(pairs):
+    return [tuple(name.rsplit("/", 2)[-1] for name in pair) for pair in pairs]
+
+
+def test_a_sound_folder(image_folder):
+    report = data.check(data.load(image_folder))
+    assert report.counts["train"].tolist() == [8, 8]
+    assert report.counts["test"].tolist() == [2, 2]
+    assert report.heights == (20, 24, 29)
+    assert report.widths == (25, 25, 25)
+    assert report.imbalance == 1
+    assert report.problems(("blue", "red")) == []
+
+
+def test_everything_that_would_spoil_a_training(image_folder, tmp_path):
+    root = tmp_path / "parts"
+    shutil.copytree(image_folder, root / "train")
+    for label in ("blue", "red"):
+        (root / "test" / label).mkdir(parents=True)
+        shutil.copy(image_folder / label / "0.jpg", root / "test" / label / f"copy-{label}.jpg")
+    shutil.copy(root / "train" / "red" / "3.png", root / "train" / "blue" / "same.png")
+    (root / "train" / "red" / "bad.jpg").write_bytes(b"no picture")
+    report = data.check(data.load(root, check=False))
+    assert names(report.shared) == [("0.jpg", "copy-blue.jpg"), ("0.jpg", "copy-red.jpg")]
+    assert names(report.contradictory) == [("same.png", "3.png")]
+    assert [line.split("/")[-1] for line in report.unreadable] == [
+        "bad.jpg: not a picture of a known format"
+    ]
+    problems = report.problems(("blue", "red"))
+    assert [line.partition(":")[0] for line in problems] == [
+        "1 cannot be read",
+        "2 are to train on and to judge on",
+        "1 have another label elsewhere in their split",
+    ]
+
+
+def test_arrays_and_a_class_without_pictures(rng):
+    x = rng.integers(0, 256, (12, 4, 4), dtype="uint8")
+    loaded = data.from_arrays((x[:8], [0, 0, 0, 0, 0, 0, 2, 2]), (x[6:], np.ones(6, int)), "abc")
+    report = data.check(loaded)
+    assert len(report.shared) == 2
+    assert report.imbalance == np.inf
+    assert "1 classes have nothing to train on: b" in report.problems("abc")
+
+
+@pytest.mark.parametrize("weights", [None, "imagenet_miil"])
+def test_gallery_shows_the_pictures_and_their_labels(rng, weights):
+    x = rng.integers(0, 256, (5, 100, 120, 3), dtype="uint8")
+    split = data.Split(list(x), np.arange(5), [str(i) for i in range(5)])
+    batch = data.EvaluationBatches(split, 5, (100, 120), 5, crop="resize", weights=weights)[0]
+    page = np.asarray(data.gallery(batch, "abcde", columns=2, weights=weights))
+    cell = 100 + 2 * 14 + 8
+    for i in range(5):
+        top, left = 8 + i // 2 * cell, 8 + i % 2 * 128
+        np.testing.assert_array_equal(page[top : top + 100, left : left + 120], x[i])
+        assert page[top + 100 : top + 114, left : left + 120].min() < 128  # The label.
+        assert page[top + 114 : top + 128, left : left + 120].min() == 255  # One line alone.
+
+
+def test_captions():
+    from keras_mixer.data.gallery import captions
+
+    assert captions(np.array([0, 1.0, 0]), "abc") == ["b"]
+    assert captions(np.array([0.25, 0, 0.75]), "abc") == ["75% c", "25% a"]
