@@ -1,7 +1,8 @@
 """Feeds a model: from pictures as people have them to batches."""
 
-from keras_mixer.data.catalog import DATASETS, Dataset
+from keras_mixer.data.catalog import DATASETS
 from keras_mixer.data.check import Report, check
+from keras_mixer.data.dataset import Dataset, Splits
 from keras_mixer.data.gallery import gallery
 from keras_mixer.data.images import ImageData, Split, UnreadableImageError, decode, hold_out
 from keras_mixer.data.pipeline import EvaluationBatches, TrainingBatches
@@ -18,6 +19,7 @@ __all__ = [
     "ImageData",
     "Report",
     "Split",
+    "Splits",
     "TrainingBatches",
     "UnreadableImageError",
     "check",

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_mixer.data.catalog import Dataset, Splits
+from keras_mixer.data.dataset import Dataset, Splits
 from keras_mixer.data.images import ImageData, Split, hold_out, open_rgb
 from keras_mixer.data.records import Part, Records
 

@@ -133,9 +133,9 @@ def test_models_lists_every_spec(run_command):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["finetune", "petz"], 2, "'petz' is neither a data set (digits, pets, flowers102"),
+        (["finetune", "petz"], 2, "'petz' is neither a data set (digits, imagenet, cifar10"),
         (["finetune", "digits", "--model", "mixer_x"], 2, "'mixer_x' is not one of mixer_s32"),
-        (["finetune", "digits", "--recipe", "x"], 2, "'x' is not one of pets"),
+        (["finetune", "digits", "--recipe", "x"], 2, "'x' is not one of imagenet, pets"),
         (["finetune", "digits", "--image-size", "30"], 2, "30x30 pixels is not a whole number of"),
         (["finetune", "digits", "--image-size", "big"], 2, "neither PIXELS nor HEIGHTxWIDTH"),
         (["finetune", "digits", "--steps", "0"], 2, "'--steps'"),

@@ -10,7 +10,8 @@ def run(*arguments):
     return keras_mixer_cli.main(["datasets", *map(str, arguments)])
 
 
-def test_list_names_every_data_set(capsys):
+def test_list_names_every_data_set(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     assert run() == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     first = [line[0] for line in lines if line]
@@ -21,7 +22,7 @@ def test_list_names_every_data_set(capsys):
 
 def test_check_of_a_sound_folder(image_folder, capsys):
     assert run("check", image_folder) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "16 images to train on, 4 to judge on" in out
     assert "height: 20 to 29 pixels, median 24" in out
     assert "no problems found" in out
