@@ -138,7 +138,14 @@ def test_finetune_pets_with_b16(pets, tmp_path, capsys):
 
 READ_WITHOUT_TENSORFLOW = """
 import os, sys
-sys.modules["tensorflow"] = None  # Importing it now fails.
+from importlib.machinery import PathFinder
+
+class WithoutTensorFlow:  # As if it were not installed.
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] != "tensorflow":
+            return PathFinder.find_spec(name, path, target)
+
+sys.meta_path = [WithoutTensorFlow if f is PathFinder else f for f in sys.meta_path]
 os.environ["KERAS_BACKEND"] = sys.argv[1]
 from keras_mixer import data
 loaded = data.load("pets", sys.argv[2])
