@@ -51,6 +51,8 @@ def open_rgb(picture, name: str | None = None) -> "Image":
             deep = np.asarray(file).clip(0, 65535).astype("uint32")
             return Image.fromarray((deep * 255 // 65535).astype("uint8")).convert("RGB")
         file.load()
+        if isinstance(file.info.get("transparency"), bytes):
+            return file.convert("RGBA").convert("RGB")  # At once, PIL warns.
         return file if file.mode == "RGB" else file.convert("RGB")
 
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_mixer.data import Split, UnreadableImageError, decode, hold_out
+from keras_mixer.data.images import check_readable
 
 
 def encoded(image, **options):
@@ -96,3 +97,67 @@ def test_hold_out_is_stratified_disjoint_exhaustive_and_stable():
 def test_hold_out_of_a_single_picture():
     with pytest.raises(ValueError, match=r"1 of 2 classes have one, such as that of c\."):
         hold_out(Split("abc", np.array([0, 0, 1]), "abc"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {"format": "JPEG", "progressive": True, "quality": 100}),
+        ("RGB", {"format": "WEBP", "lossless": True}),
+        ("RGB", {"format": "BMP"}),
+        ("RGB", {"format": "TIFF"}),
+        ("L", {"format": "JPEG", "quality": 100}),
+        ("LA", {"format": "PNG"}),
+        ("1", {"format": "PNG"}),
+        ("P", {"format": "GIF"}),
+        ("P", {"format": "PNG", "transparency": bytes(range(256))}),
+        ("I;16", {"format": "PNG"}),
+    ],
+)
+@pytest.mark.parametrize("size", [(1, 1), (7, 5)])
+def test_odd_pictures_are_the_grey_they_show(mode, options, size):
+    """A flat grey of 128, or white where a mode has no grey."""
+    level = {"1": 255, "I;16": 128 * 257}.get(mode, 128)
+    image = Image.new("L", size, 128).convert("P" if mode == "P" else "L")
+    if mode in ("RGB", "LA"):
+        image = image.convert(mode)
+    elif mode in ("1", "I;16"):
+        image = Image.new(mode, size, level)
+    picture = decode(encoded(image, **options))
+    assert picture.dtype == np.uint8
+    expected = np.full((size[1], size[0], 3), 255 if mode == "1" else 128)
+    np.testing.assert_allclose(picture, expected, atol=1)
+
+
+def test_an_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (6, 4), color) for color in ((255, 0, 0), (0, 255, 0))]
+    for kind in ("GIF", "WEBP"):
+        data = encoded(frames[0], format=kind, save_all=True, append_images=frames[1:])
+        red = decode(data)
+        assert red.shape == (4, 6, 3)
+        assert red[..., 0].min() > 250
+        assert red[..., 1:].max() < 5
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded():
+    bomb = encoded(Image.new("1", (20_000, 20_000)), format="PNG")
+    assert len(bomb) < 100_000
+    for look in (decode, check_readable):
+        with pytest.raises(UnreadableImageError, match=r"bomb\.png: .*decompression bomb"):
+            look(bomb, "bomb.png")
+
+
+def test_the_content_decides_not_the_name(pixels, tmp_path):
+    path = tmp_path / "really.jpg"
+    path.write_bytes(encoded(Image.fromarray(pixels), format="PNG"))
+    np.testing.assert_array_equal(decode(path), pixels)
+
+
+def test_check_readable_sees_what_decoding_would(rng):
+    whole = encoded(
+        Image.fromarray(rng.integers(0, 256, (64, 48, 3), dtype="uint8")), format="JPEG"
+    )
+    assert check_readable(whole) == (64, 48)
+    for length in (len(whole) - 2, len(whole) // 2, 30, 0):
+        with pytest.raises(UnreadableImageError):
+            check_readable(whole[:length], "cut.jpg")
