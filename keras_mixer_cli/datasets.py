@@ -97,6 +97,11 @@ def check(context, data, data_dir) -> None:
 @click.option("--mixup", type=click.FloatRange(0), help="Strength of mixup.")
 @click.option("--cutmix", type=click.FloatRange(0), help="Strength of CutMix.")
 @click.option(
+    "--augment",
+    type=click.Choice(["augmix", "fouriermix", "gridmask", "mosaic"]),
+    help="One of keras-cv's; the run is then not the same twice.",
+)
+@click.option(
     "--randaugment-magnitude", type=click.FloatRange(0, 30), help="Strength of RandAugment."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -116,6 +121,7 @@ def show_(
     loaded = keras_mixer.data.load(data, data_dir, check=False)
     size = image_size or keras_mixer.SPECS[recipe.model].image_size
     batches = training.training_batches(loaded, recipe, size, seed=seed)
-    picture = keras_mixer.data.gallery(batches[0], loaded.label_names, columns)
+    batch = batches[0] if recipe.augment is None else next(iter(batches.as_numpy_iterator()))
+    picture = keras_mixer.data.gallery(batch, loaded.label_names, columns)
     picture.save(output)
     click.echo(f"saved: {output}, {images} images of {data} by the recipe {recipe.name}")

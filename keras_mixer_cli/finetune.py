@@ -37,6 +37,11 @@ from keras_mixer_cli.options import on_a_backend, parse_size
 @click.option("--mixup", type=click.FloatRange(0), help="Strength of mixup.")
 @click.option("--cutmix", type=click.FloatRange(0), help="Strength of CutMix.")
 @click.option(
+    "--augment",
+    type=click.Choice(["augmix", "fouriermix", "gridmask", "mosaic"]),
+    help="One of keras-cv's; the run is then not the same twice.",
+)
+@click.option(
     "--randaugment-magnitude", type=click.FloatRange(0, 30), help="Strength of RandAugment."
 )
 @click.option("--cache", is_flag=True, help="Keep the training images in memory, decoded.")

@@ -25,7 +25,7 @@ INSIDE = {
     "weights": {"h5py", "safetensors", "torch", "httpx", "huggingface_hub", "filelock", "rich"},
     "data": {
         *("PIL", "sklearn", "tensorflow", "tensorflow_datasets"),
-        *("array_record", "google_crc32c"),
+        *("array_record", "google_crc32c", "keras_cv"),
     },
 }
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

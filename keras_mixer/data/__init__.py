@@ -5,12 +5,14 @@ from keras_mixer.data.check import Report, check
 from keras_mixer.data.dataset import Dataset, Splits
 from keras_mixer.data.gallery import gallery
 from keras_mixer.data.images import ImageData, Split, UnreadableImageError, decode, hold_out
+from keras_mixer.data.keras_cv import AUGMENTATIONS, augmented
 from keras_mixer.data.pipeline import EvaluationBatches, TrainingBatches
 from keras_mixer.data.sources import from_arrays, load
 from keras_mixer.data.tf_data import to_tf_data
 from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS
 
 __all__ = [
+    "AUGMENTATIONS",
     "DATASETS",
     "EVALUATION_CROPS",
     "TRAINING_CROPS",
@@ -22,6 +24,7 @@ __all__ = [
     "Splits",
     "TrainingBatches",
     "UnreadableImageError",
+    "augmented",
     "check",
     "decode",
     "from_arrays",

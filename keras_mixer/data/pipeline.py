@@ -7,7 +7,8 @@ backends see the same images.
 
 import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -54,6 +55,7 @@ class _Batches(keras.utils.PyDataset):
         self._decode = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
         self._finish = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="finish")
         self._pending: dict[int, list] = {}
+        self._lock = threading.Lock()  # Two iterators may live at once, each in its own thread.
 
     def _members(self, batch: int) -> list[tuple[int, int]]:
         """Pass over the data and index of each image of a batch; of the one before it, if mixed."""
@@ -68,13 +70,7 @@ class _Batches(keras.utils.PyDataset):
         return None
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        for ahead in range(batch, min(batch + 1 + AHEAD, len(self))):
-            if ahead not in self._pending:
-                self._pending[ahead] = [
-                    self._decode.submit(self._uint8, *member) for member in self._members(ahead)
-                ]
-        images, labels = zip(*(future.result() for future in self._pending[batch]), strict=True)
-        self._pending = {n: images for n, images in self._pending.items() if n > batch}
+        images, labels = zip(*(future.result() for future in self._started(batch)), strict=True)
         y = np.eye(self.classes, dtype="float32")[list(labels)]
         blend = self._blend(batch)
         before = 0 if blend is None else 1  # The first image is then only a partner.
@@ -91,6 +87,19 @@ class _Batches(keras.utils.PyDataset):
         if keras.config.image_data_format() == "channels_first":
             x = x.transpose(0, 3, 1, 2)  # b h w c -> b c h w
         return x, y
+
+    def _started(self, batch: int) -> list[Future]:
+        """The images of a batch, being decoded, as those of the next ones are from now on."""
+        with self._lock:
+            for ahead in range(batch, min(batch + 1 + AHEAD, len(self))):
+                if ahead not in self._pending:
+                    self._pending[ahead] = [
+                        self._decode.submit(self._uint8, *member) for member in self._members(ahead)
+                    ]
+            images = self._pending[batch]
+            ahead_of = range(batch + 1, batch + 1 + AHEAD)
+            self._pending = {n: self._pending[n] for n in ahead_of if n in self._pending}
+            return images
 
     def _uint8(self, epoch: int, index: int) -> tuple[np.ndarray, int]:
         picture, label = self._picture(epoch, index)

@@ -1,8 +1,10 @@
 """Fine-tuning: compile and fit by a recipe."""
 
+from typing import Any
+
 import keras
 
-from keras_mixer.data import EvaluationBatches, ImageData, TrainingBatches
+from keras_mixer.data import EvaluationBatches, ImageData, TrainingBatches, augmented
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.training.recipes import RECIPES, Recipe
 
@@ -78,9 +80,12 @@ def finetune(
 
 def training_batches(
     data: ImageData, recipe: Recipe, size: tuple[int, int], *, seed: int = 0, weights=None
-) -> TrainingBatches:
-    """What a recipe trains on: its crops, flips and mixtures of `data.train` at `size`."""
-    return TrainingBatches(
+) -> Any:
+    """What a recipe trains on: its crops, flips and mixtures of `data.train` at `size`.
+
+    `TrainingBatches`, or with `recipe.augment` a `tf.data.Dataset`.
+    """
+    batches = TrainingBatches(
         data.train,
         data.classes,
         size,
@@ -94,6 +99,7 @@ def training_batches(
         seed=seed,
         weights=weights,
     )
+    return batches if recipe.augment is None else augmented(batches, recipe.augment, weights)
 
 
 def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:

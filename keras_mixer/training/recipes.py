@@ -26,6 +26,8 @@ class Recipe:
         randaugment_magnitude: their strength, 0 for none to 30.
         mixup: strength of mixup, 0 for none.
         cutmix: strength of CutMix, 0 for none.
+        augment: key of `keras_mixer.data.AUGMENTATIONS`, or `None`; a run with one is not the
+            same twice.
         evaluation_crop: key of `EVALUATION_CROPS`.
         evaluations: how often to judge the model during the run, about.
 
@@ -51,6 +53,7 @@ class Recipe:
     randaugment_magnitude: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    augment: str | None = None
     evaluation_crop: str = "resmall_crop"
     evaluations: int = 10
 

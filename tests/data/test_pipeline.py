@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -223,3 +224,13 @@ def test_cached_pictures_are_the_same(image_folder):
     assert cached.fingerprint() == split.fingerprint()
     for i in range(len(split)):
         np.testing.assert_array_equal(cached.image(i), split.image(i))
+
+
+def test_two_readers_at_once_get_the_same_batches(noise):
+    """As when a framework restarts its iterator while the old one still runs."""
+    batches, alone = everything(noise), everything(noise)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(batches.__getitem__, [0, 1, 2, 0, 3, 1, 4, 2, 0, 5, 5, 3] * 5))
+    for number, (x, y) in zip([0, 1, 2, 0, 3, 1, 4, 2, 0, 5, 5, 3] * 5, found, strict=True):
+        np.testing.assert_array_equal(x, alone[number][0])
+        np.testing.assert_array_equal(y, alone[number][1])
