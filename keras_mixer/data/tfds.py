@@ -113,7 +113,7 @@ def _prepare(row: Dataset, builder) -> None:
         ) from error
     tf.config.set_visible_devices([], "GPU")  # The backend owns the accelerator.
     place = (
-        f"copy a prepared {row.tfds} to {builder.data_path} from another machine, or name the "
+        f"copy a prepared {builder.name} to {builder.data_path} from another machine, or name the "
         "folder that holds it with --data-dir or TFDS_DATA_DIR."
     )
     if (by_hand := builder.MANUAL_DOWNLOAD_INSTRUCTIONS) and not _has_manual_files(builder):

@@ -6,7 +6,6 @@ convolution's as (out, channels, rows, columns), so kernels are transposed.
 """
 
 import os
-import pickle
 import re
 import zipfile
 
@@ -77,17 +76,20 @@ def read_pth(path: str | os.PathLike) -> dict[str, StoredArray]:
         state = torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # A damaged file raises whatever it likes; PyTorch's advice is bad.
         raise ValueError(
-            f"{path} is not a file of PyTorch weights alone; code in it is never run. PyTorch "
-            f"says: {first}"
+            f"{path} is damaged or holds more than PyTorch weights; code in it is never run "
+            f"({type(error).__name__})."
         ) from error
     for key in ("state_dict", "model"):  # As training scripts wrap it.
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(torch.is_tensor(t) for t in state.values()):
         raise ValueError(f"{path} does not hold a state dict of tensors.")
+    if sparse := [name for name, t in state.items() if t.layout != torch.strided]:
+        raise ValueError(f"{path} holds sparse tensors, which are not read: {', '.join(sparse)}")
 
     def array(tensor):
         kind = str(tensor.dtype).removeprefix("torch.")

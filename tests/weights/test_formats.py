@@ -272,8 +272,15 @@ def test_code_in_a_pth_is_not_executed(tmp_path):
     refused(path, "code in it is never run")
     torch.save({"head.bias": 3}, path)
     refused(path, "does not hold a state dict of tensors")
+    torch.save({"head.bias": torch.eye(3).to_sparse()}, path)
+    refused(path, r"holds sparse tensors, which are not read: head\.bias")
+    torch.save({"head.bias": torch.zeros(100)}, path)
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:40], b"\x80\x02}q\x00(X\x01", b""):
+        path.write_bytes(damaged)
+        refused(path, "damaged or holds more than PyTorch weights; code in it is never run")
     path.write_bytes(b"PK\x03\x04 nothing")
-    refused(path, "not a file of PyTorch weights")
+    refused(path, "damaged or holds more than PyTorch weights")
     assert not (tmp_path / "executed").exists()
 
 
