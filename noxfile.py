@@ -14,7 +14,7 @@ EACH_BACKEND = "not cross and not timm and not slow and not network and not gpu"
 def lint(session: nox.Session) -> None:
     """Style, types, and the direction of imports."""
     checkers = ("ruff", "mypy", "pytest")
-    typed = ("numpy", "click", "rich", "pillow", "httpx", "huggingface_hub", "filelock")
+    typed = ("numpy", "click", "rich", "pillow", "httpx", "huggingface_hub", "filelock", "matplotlib")
     session.install(*CONSTRAINTS, *checkers, *typed)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -27,7 +27,8 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session, backend: str) -> None:
     """The tests on one backend; JAX and PyTorch without TensorFlow, so that a need of it shows."""
     extras = "tensorflow,data" if backend == "tensorflow" else backend
-    session.install(*CONSTRAINTS, f".[{extras},digits,test]")
+    reference = ["optax"] if backend == "jax" else []  # tests/training/optax_reference.py
+    session.install(*CONSTRAINTS, f".[{extras},digits,test]", *reference)
     _pytest(session, backend, "-m", EACH_BACKEND)
 
 

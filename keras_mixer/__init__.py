@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from keras_mixer import data, evaluation, training, weights
+from keras_mixer import data, evaluation, runs, training, weights
 from keras_mixer.layers import MixerLayer, MlpBlock, Patches, StochasticDepth
 from keras_mixer.models import (
     Mixer,
@@ -28,7 +28,7 @@ from keras_mixer.models import (
 )
 from keras_mixer.preprocessing import decode_predictions, preprocess_input
 from keras_mixer.specs import SPECS, MixerSpec
-from keras_mixer.training import finetune
+from keras_mixer.training import finetune, pretrain
 
 __version__ = "0.1.0"
 
@@ -54,6 +54,8 @@ __all__ = [
     "evaluation",
     "finetune",
     "preprocess_input",
+    "pretrain",
+    "runs",
     "training",
     "weights",
 ]

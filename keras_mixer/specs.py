@@ -108,7 +108,8 @@ def _table(*rows: tuple) -> dict[str, MixerSpec]:
 
 
 # S/32 to H/14: Table 1 of the paper. S/8 has no row there: its sizes are those of the published
-# GSAM weights. Ti/4 is this package's own, for 32-pixel images.
+# GSAM weights. XS/4 is that of omihub777/MLP-Mixer-CIFAR, and Ti/4 this package's own; both are for
+# 32-pixel images.
 SPECS: dict[str, MixerSpec] = _table(
     # name        patch  layers  hidden C  D_S  D_C   image
     ("mixer_s32", 32, 8, 512, 256, 2048),
@@ -119,5 +120,6 @@ SPECS: dict[str, MixerSpec] = _table(
     ("mixer_l32", 32, 24, 1024, 512, 4096),
     ("mixer_l16", 16, 24, 1024, 512, 4096),
     ("mixer_h14", 14, 32, 1280, 640, 5120),
+    ("mixer_xs4", 4, 8, 128, 64, 512, 32),
     ("mixer_ti4", 4, 4, 64, 32, 256, 32),
 )

@@ -5,15 +5,18 @@ command has to choose first. A command parses, calls the library, prints; everyt
 imported in its body, so that `--help` loads no framework.
 """
 
+import signal
 import sys
 
 import click
 
 from keras_mixer_cli.datasets import datasets
 from keras_mixer_cli.evaluate import evaluate
-from keras_mixer_cli.finetune import finetune
 from keras_mixer_cli.models import models
 from keras_mixer_cli.predict import predict
+from keras_mixer_cli.recipes import recipes
+from keras_mixer_cli.runs import runs
+from keras_mixer_cli.training import finetune, pretrain
 from keras_mixer_cli.weights import weights
 
 
@@ -23,12 +26,13 @@ def commands() -> None:
     """MLP-Mixer for Keras 3: fine-tune, evaluate and predict on TensorFlow, JAX or PyTorch."""
 
 
-for command in (finetune, evaluate, predict, models, weights, datasets):
+for command in (finetune, pretrain, evaluate, predict, runs, recipes, models, weights, datasets):
     commands.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0, 1 failure, 2 usage, 130 interrupted.
+    """Runs the command line and returns its exit code: 0, 1 failure, 2 usage, 130 or 143
+    interrupted.
 
     An error is one line on the standard error stream, unless `--debug` asks for the traceback.
     """
@@ -38,9 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        return 130
+    except (KeyboardInterrupt, click.Abort) as error:
+        # Click makes an Abort of `keras_mixer.training.Interrupted`, of a training that is saved.
+        cause = error.__cause__ or error.__context__
+        step = getattr(cause, "step", None)
+        saved = "" if step is None else f" Saved at step {step}; the same command goes on."
+        click.echo(f"Interrupted.{saved}", err=True)
+        return 128 + getattr(cause, "signum", signal.SIGINT)
     except Exception as error:
         if "--debug" in arguments:
             raise

@@ -3,6 +3,7 @@
 import click
 
 from keras_mixer_cli.options import on_a_backend, parse_size
+from keras_mixer_cli.recipe_options import find_recipe, recipe_options
 
 
 @click.group(invoke_without_command=True)
@@ -64,8 +65,8 @@ def check(context, data, data_dir) -> None:
     or if a class has nothing to train on.
     """
     import keras_mixer
-    from keras_mixer_cli.finetune import check_data
     from keras_mixer_cli.tables import show
+    from keras_mixer_cli.training import check_data
 
     check_data(data)
     loaded = keras_mixer.data.load(data, data_dir, check=False)
@@ -89,21 +90,11 @@ def check(context, data, data_dir) -> None:
 
 @datasets.command("show")
 @click.argument("data")
-@click.option("--recipe", "recipe_name", help="Default: the data set's own.")
 @click.option("--output", type=click.Path(dir_okay=False), default="grid.png", show_default=True)
 @click.option("--images", type=click.IntRange(1), default=24, show_default=True)
 @click.option("--columns", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
-@click.option("--mixup", type=click.FloatRange(0), help="Strength of mixup.")
-@click.option("--cutmix", type=click.FloatRange(0), help="Strength of CutMix.")
-@click.option(
-    "--augment",
-    type=click.Choice(["augmix", "fouriermix", "gridmask", "mosaic"]),
-    help="One of keras-cv's; the run is then not the same twice.",
-)
-@click.option(
-    "--randaugment-magnitude", type=click.FloatRange(0, 30), help="Strength of RandAugment."
-)
+@recipe_options("crop", "randaugment_magnitude", "mixup", "cutmix", "augment")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps data."
@@ -115,9 +106,11 @@ def show_(
     """Draw the first images of a training on DATA as the model gets them, with their labels."""
     import keras_mixer
     from keras_mixer import training
-    from keras_mixer_cli.finetune import find_recipe
+    from keras_mixer_cli.training import check_data
 
-    recipe = find_recipe(data, recipe_name, {**changes, "batch_size": images})
+    check_data(data)
+    changes |= {"batch_size": images, "accumulation": 1, "steps": 1, "warmup_steps": 0}
+    recipe = find_recipe(training.default_recipe(data), recipe_name, {**changes, "head_steps": 0})
     loaded = keras_mixer.data.load(data, data_dir, check=False)
     size = image_size or keras_mixer.SPECS[recipe.model].image_size
     batches = training.training_batches(loaded, recipe, size, seed=seed)

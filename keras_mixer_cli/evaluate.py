@@ -22,11 +22,11 @@ def evaluate(run, data, crop, batch_size, data_dir, as_json) -> None:
     DATA is by default what the run was trained on; another one must have the same classes.
     """
     import keras_mixer
-    from keras_mixer import evaluation, training
-    from keras_mixer_cli.finetune import check_data
+    from keras_mixer import evaluation, runs
+    from keras_mixer_cli.training import check_data
     from keras_mixer_cli.tables import percent, show
 
-    trained = training.load_run(run)
+    trained = runs.load_run(run)
     own = data is None
     data = trained.config["data"] if own else data
     check_data(data)

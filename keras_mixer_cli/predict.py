@@ -17,10 +17,10 @@ def predict(run, images, top, as_json) -> None:
     """Classify IMAGES with the model of a RUN directory."""
     import numpy as np
 
-    from keras_mixer import data, evaluation, training
+    from keras_mixer import data, evaluation, runs
     from keras_mixer_cli.tables import percent, show
 
-    trained = training.load_run(run)
+    trained = runs.load_run(run)
     split = data.Split(images, np.zeros(len(images), int), images)
     split.check_readable()
     probabilities = evaluation.predict(

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_mixer.data import EvaluationBatches, Split
 from keras_mixer.data.pipeline import image_size
-from keras_mixer.training.fit import gives_logits
+from keras_mixer.training.losses import gives_logits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +54,28 @@ def evaluate(
     if max(split.labels, default=0) >= classes:
         raise ValueError(f"A label is {max(split.labels)} and {model.name} has {classes} classes.")
     probabilities = predict(model, split, crop=crop, batch_size=batch_size, verbose=verbose)
-    own = np.take_along_axis(probabilities, split.labels[:, None], axis=1)
+    return score(probabilities, split.labels)
+
+
+def score(probabilities: np.ndarray, labels: np.ndarray) -> Accuracy:
+    """Judges predictions.
+
+    Args:
+        probabilities: of each class for every picture, `(n, classes)`.
+        labels: class of each picture, `(n,)`.
+    """
+    classes = probabilities.shape[1]
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     # Ties count against the model, so that constant scores earn nothing.
     rank = (probabilities >= own).sum(axis=1)
     right = rank == 1
-    counts = np.bincount(split.labels, minlength=classes)
+    counts = np.bincount(labels, minlength=classes)
     per_class = np.full(classes, np.nan)
-    hits = np.bincount(split.labels, weights=right, minlength=classes)
+    hits = np.bincount(labels, weights=right, minlength=classes)
     np.divide(hits, counts, out=per_class, where=counts > 0)
     tiny = np.finfo("float64").tiny
     return Accuracy(
-        images=len(split),
+        images=len(labels),
         top_1=float(right.mean()),
         top_5=float((rank <= 5).mean()) if classes > 5 else None,
         loss=float(-np.log(np.maximum(own, tiny)).mean()),

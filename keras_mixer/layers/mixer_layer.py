@@ -25,6 +25,9 @@ class MixerLayer(keras.layers.Layer):
             exact form (weights trained with timm).
         epsilon: added to the variance by both layer normalisations.
         seed: integer seed of dropout and stochastic depth; by default a random one.
+        remat: whether the activations inside both MLPs are computed again in the backward pass of
+            a training step, instead of being kept: less memory, a third more work. The masks of
+            dropout would be drawn again too, other ones, so not with `dropout`.
 
     Input shape:
         `(batch, tokens, channels)`; tokens and channels must be known.
@@ -33,8 +36,8 @@ class MixerLayer(keras.layers.Layer):
         Same as the input.
 
     Raises:
-        ValueError: a width is not a positive integer, a rate is outside [0, 1), or tokens or
-            channels are unknown.
+        ValueError: a width is not a positive integer, a rate is outside [0, 1), `remat` together
+            with `dropout`, or tokens or channels are unknown.
     """
 
     def __init__(
@@ -46,9 +49,14 @@ class MixerLayer(keras.layers.Layer):
         gelu_approximate=True,
         epsilon=1e-6,
         seed=None,
+        remat=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if remat and dropout:
+            raise ValueError(
+                f"`remat` and `dropout` exclude each other. Received: dropout={dropout!r}"
+            )
         self.tokens_mlp_dim = tokens_mlp_dim
         self.channels_mlp_dim = channels_mlp_dim
         self.dropout = float(dropout)
@@ -56,6 +64,7 @@ class MixerLayer(keras.layers.Layer):
         self.gelu_approximate = gelu_approximate
         self.epsilon = epsilon
         self.seed = seed
+        self.remat = remat
         self.supports_masking = True
 
         # Four independent streams of random numbers from the one seed.
@@ -95,13 +104,21 @@ class MixerLayer(keras.layers.Layer):
         self.channel_mixing.build(input_shape)
 
     def call(self, inputs, training=False):
-        # A matrix product with both transposes around it: `apps/benchmarks/token_mixing.py` times
-        # it beside forms that leave the tokens in place (CONTRIBUTING.md has the figures).
-        x = ops.transpose(self.layer_norm_0(inputs), (0, 2, 1))  # b s c -> b c s
-        x = ops.transpose(self.token_mixing(x, training=training), (0, 2, 1))  # b c s -> b s c
-        u = inputs + self.token_depth(x, training=training)
-        x = self.channel_mixing(self.layer_norm_1(u), training=training)
-        return u + self.channel_depth(x, training=training)
+        # Stochastic depth draws its masks outside of what is computed again.
+        again = keras.remat if self.remat and training else lambda mix: mix
+
+        def mix_tokens(x):
+            # A matrix product with both transposes around it: `apps/benchmarks/token_mixing.py`
+            # times it beside forms that leave the tokens in place (CONTRIBUTING.md has the figures).
+            x = ops.transpose(self.layer_norm_0(x), (0, 2, 1))  # b s c -> b c s
+            x = self.token_mixing(x, training=training)
+            return ops.transpose(x, (0, 2, 1))  # b c s -> b s c
+
+        def mix_channels(x):
+            return self.channel_mixing(self.layer_norm_1(x), training=training)
+
+        u = inputs + self.token_depth(again(mix_tokens)(inputs), training=training)
+        return u + self.channel_depth(again(mix_channels)(u), training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -116,4 +133,5 @@ class MixerLayer(keras.layers.Layer):
             "gelu_approximate": self.gelu_approximate,
             "epsilon": self.epsilon,
             "seed": self.seed,
+            "remat": self.remat,
         }

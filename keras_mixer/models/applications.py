@@ -34,6 +34,7 @@ def Mixer(
     epsilon: float = 1e-6,
     include_preprocessing: bool = False,
     seed: int | None = None,
+    remat: bool = False,
 ) -> keras.Model:
     """Builds an MLP-Mixer of any architecture.
 
@@ -73,6 +74,8 @@ def Mixer(
             Without it the model expects `keras_mixer.preprocess_input(pixels, weights=...)`, that
             is [-1, 1] but for MIIL's weights, and refuses integers.
         seed: integer seed of dropout and stochastic depth.
+        remat: whether each layer's activations are computed again in the backward pass, for
+            training in less memory; not with `dropout`.
 
     Returns:
         A functional `keras.Model` from images `(batch, height, width, channels)` to class scores
@@ -121,6 +124,7 @@ def Mixer(
             epsilon=epsilon,
             preprocessing=scale_and_offset(record) if include_preprocessing else None,
             seed=seed,
+            remat=remat,
             name=name,
         )
         if source is not None:

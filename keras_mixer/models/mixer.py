@@ -103,6 +103,7 @@ def build_mixer(
     epsilon: float = 1e-6,
     preprocessing: tuple[float, float] | None = None,
     seed: int | None = None,
+    remat: bool = False,
     name: str | None = None,
 ) -> keras.Model:
     """A `spec` as a functional Keras model on the Keras tensor `images`, with initial weights.
@@ -131,6 +132,7 @@ def build_mixer(
             gelu_approximate=gelu_approximate,
             epsilon=epsilon,
             seed=None if seed is None else seed + i,
+            remat=remat,
             name=f"mixer_block_{i}",
         )(x)
     x = layers.LayerNormalization(epsilon=epsilon, name="pre_head_layer_norm")(x)

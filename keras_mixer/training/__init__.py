@@ -1,17 +1,23 @@
-"""Fits a model to data by a recipe, and keeps the run in a directory."""
+"""Fits a model to data by a recipe, in a run that can be cut short and taken up again."""
 
-from keras_mixer.training.fit import finetune, training_batches
-from keras_mixer.training.recipes import RECIPES, Recipe, default_recipe
-from keras_mixer.training.run import Run, load_run, new_run, save_run
+from keras_mixer.training.batches import training_batches
+from keras_mixer.training.build import build_model
+from keras_mixer.training.fit import Trained, finetune, pretrain
+from keras_mixer.training.keeper import RunCallback
+from keras_mixer.training.recipe import Recipe
+from keras_mixer.training.recipes import RECIPES, default_pretraining, default_recipe
+from keras_mixer.training.signals import Interrupted
 
 __all__ = [
     "RECIPES",
+    "Interrupted",
     "Recipe",
-    "Run",
+    "RunCallback",
+    "Trained",
+    "build_model",
+    "default_pretraining",
     "default_recipe",
     "finetune",
-    "load_run",
-    "new_run",
-    "save_run",
+    "pretrain",
     "training_batches",
 ]

@@ -1,122 +1,154 @@
-"""Fine-tuning: compile and fit by a recipe."""
+"""Trains a model by a recipe: the calls for users."""
 
-from typing import Any
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 
-from keras_mixer.data import EvaluationBatches, ImageData, TrainingBatches, augmented
-from keras_mixer.data.pipeline import image_size
-from keras_mixer.training.recipes import RECIPES, Recipe
+from keras_mixer.data import ImageData, Split, hold_out
+from keras_mixer.specs import MixerSpec
+from keras_mixer.training import signals
+from keras_mixer.training.build import build_model, check_model
+from keras_mixer.training.checkpoint import Checkpoints, State
+from keras_mixer.training.keeper import Keeper
+from keras_mixer.training.loop import Fit
+from keras_mixer.training.recipe import Recipe
+from keras_mixer.training.recipes import RECIPES, default_pretraining, default_recipe
+
+
+class Trained(NamedTuple):
+    """What a training gives.
+
+    Args:
+        model: the trained model, compiled.
+        history: a list for each of `round`, `step`, `learning_rate`, `loss`, `top_1`, `val_loss` and
+            `val_top_1`, with an entry for each evaluation.
+    """
+
+    model: keras.Model
+    history: dict[str, list]
 
 
 def finetune(
-    model: keras.Model,
+    model: keras.Model | MixerSpec | str,
     data: ImageData,
-    recipe: Recipe | str,
+    recipe: Recipe | str | None = None,
     *,
     seed: int = 0,
+    image_size: tuple[int, int] | None = None,
+    validation: Split | None = None,
+    checkpoints: str | os.PathLike | None = None,
+    identity: dict | None = None,
+    say: Callable[[str], None] = print,
     callbacks=(),
     verbose="auto",
     **compile_options,
-) -> keras.callbacks.History:
-    """Trains every weight of `model` on `data.train` by a recipe, and judges it on `data.test`.
+) -> Trained:
+    """Trains a model on `data.train` by a recipe, and judges it on `data.test` as it goes.
 
     Args:
-        model: any Keras model from RGB images to class scores `(batch, classes)`; logits where its
+        model: the name of an architecture or a spec, which is built with the recipe's weights; or
+            any Keras model from RGB images to class scores `(batch, classes)`, logits where its
             last layer has no activation, else probabilities. The images are prepared as its
             weights ask for, in [-1, 1] for a model of another kind.
         data: what `keras_mixer.data.load` returns.
-        recipe: a row of `keras_mixer.training.RECIPES`, its name, or a `Recipe` of your own.
-        seed: of the order of the images, their crops and flips.
-        callbacks: more Keras callbacks.
+        recipe: a row of `keras_mixer.training.RECIPES`, its name, or a `Recipe` of your own; by
+            default the data set's own.
+        seed: of the initial weights, the order of the images, their crops, flips and mixtures.
+        image_size: height and width in pixels of a model that is built here.
+        validation: what it is judged on after each round. By default `data.test`; with
+            `keep_best` or `early_stopping` a tenth of each class of the training images, which are
+            then not trained on, for the test images must not choose.
+        checkpoints: folder where the state of the run is kept, and from which a run that was cut
+            short goes on: it ends in the same weights, bit for bit on one machine and backend.
+            SIGINT and SIGTERM then end it after a step, with everything saved.
+        identity: what else a run must agree in to go on from these checkpoints; like JSON.
+        say: called with a line on whatever is out of the ordinary.
+        callbacks: more Keras callbacks; a `RunCallback` also hears of the run as a whole.
         verbose: as in `model.fit`.
         compile_options: more arguments of `model.compile`, such as `jit_compile`, `run_eagerly`.
 
     Returns:
-        The history of `model.fit`; one entry for each of `recipe.steps / recipe.steps_per_round`
-        rounds, which Keras calls epochs. Its `model` is `model`, trained.
+        The model and its history. With `lora_rank` the model is a plain one, with the adapters
+        merged; with `ema` its weights are the averages.
 
     Raises:
-        ValueError: an unknown recipe, a model of another number of classes, or one that does not
-            take RGB images.
+        ValueError: an unknown recipe, a model of another number of classes, one that does not take
+            RGB images, or one that lacks what the recipe asks for; a checkpoint of another
+            configuration.
+        FloatingPointError: the loss is not finite.
+        keras_mixer.training.Interrupted: a signal ended the run, which is saved.
     """
-    if isinstance(recipe, str):
-        if recipe not in RECIPES:
-            raise ValueError(f"Unknown recipe {recipe!r}. Choose one of: {', '.join(RECIPES)}")
-        recipe = RECIPES[recipe]
-    size = image_size(model)
-    if model.output_shape != (None, data.classes):
-        raise ValueError(
-            f"{model.name} has output of shape {model.output_shape} and {data.name} has "
-            f"{data.classes} classes. Build it with `classes={data.classes}`."
-        )
-    train = training_batches(data, recipe, size, seed=seed, weights=model)
-    test = EvaluationBatches(
-        data.test,
-        data.classes,
-        size,
-        recipe.batch_size,
-        crop=recipe.evaluation_crop,
-        weights=model,
-    )
-    model.compile(
-        optimizer=make_optimizer(recipe),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=gives_logits(model), label_smoothing=recipe.label_smoothing
-        ),
-        metrics=[keras.metrics.CategoricalAccuracy(name="top_1")],
-        **compile_options,
-    )
-    return model.fit(
-        train,
-        epochs=recipe.steps // recipe.steps_per_round,
-        steps_per_epoch=recipe.steps_per_round,
-        validation_data=test,
-        shuffle=False,  # The order is the batches' own.
-        callbacks=list(callbacks),
-        verbose=verbose,
-    )
+    recipe = _recipe(recipe, default_recipe(data.name)).for_images(len(data.train))
+    if isinstance(model, keras.Model):
+        check_model(model, recipe, data.classes)
+    else:
+        model = build_model(model, recipe, data.classes, image_size=image_size, seed=seed)
+    data, validation = _judged_on(data, recipe, validation)
+    store, state = None, State()
+    if checkpoints is not None:
+        agreed = _identity(model, data, validation, recipe, seed)
+        store = Checkpoints(checkpoints, {**agreed, **(identity or {})}, say)
+        state = store.load() or state
+    fit = Fit(model, data, validation, recipe, seed, callbacks, verbose, compile_options)
+    with signals.deferred() if store else contextlib.nullcontext(signals.Request()) as request:
+        keeper = Keeper(recipe, state, store, request, callbacks)
+        return Trained(fit.run(keeper), _columns(state.history))
 
 
-def training_batches(
-    data: ImageData, recipe: Recipe, size: tuple[int, int], *, seed: int = 0, weights=None
-) -> Any:
-    """What a recipe trains on: its crops, flips and mixtures of `data.train` at `size`.
+def pretrain(
+    model: keras.Model | MixerSpec | str, data: ImageData, recipe: Recipe | str | None = None, **options
+) -> Trained:
+    """Trains from random weights: `finetune` with another default recipe, and no weights.
 
-    `TrainingBatches`, or with `recipe.augment` a `tf.data.Dataset`.
+    Args:
+        model: as in `finetune`.
+        data: as in `finetune`.
+        recipe: as in `finetune`; by default Table 4's for the data set and the model's size, or
+            `"small"`.
+        options: more arguments of `finetune`.
     """
-    batches = TrainingBatches(
-        data.train,
-        data.classes,
-        size,
-        recipe.batch_size,
-        steps=recipe.steps,
-        crop=recipe.crop,
-        flip=recipe.flip,
-        randaugment=(recipe.randaugment_layers, recipe.randaugment_magnitude),
-        mixup=recipe.mixup,
-        cutmix=recipe.cutmix,
-        seed=seed,
-        weights=weights,
-    )
-    return batches if recipe.augment is None else augmented(batches, recipe.augment, weights)
+    name = model if isinstance(model, str) else getattr(model, "name", None)
+    chosen = _recipe(recipe, default_pretraining(data.name, name)).replace(weights=None)
+    return finetune(model, data, chosen, **options)
 
 
-def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """The optimiser of a recipe: linear warm-up from 0, then cosine decay to 0."""
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if recipe.warmup_steps else recipe.learning_rate,
-        decay_steps=recipe.steps - recipe.warmup_steps,
-        warmup_target=recipe.learning_rate if recipe.warmup_steps else None,
-        warmup_steps=recipe.warmup_steps,
-    )
-    if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(schedule, momentum=0.9, global_clipnorm=recipe.clip_norm)
-    return keras.optimizers.AdamW(
-        schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm
-    )
+def _recipe(recipe: Recipe | str | None, default: str) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    name = default if recipe is None else recipe
+    if name not in RECIPES:
+        raise ValueError(f"Unknown recipe {name!r}. Choose one of: {', '.join(RECIPES)}")
+    return RECIPES[name]
 
 
-def gives_logits(model: keras.Model) -> bool:
-    """Whether the last layer has no activation."""
-    return getattr(model.layers[-1], "activation", None) in (None, keras.activations.linear)
+def _judged_on(data: ImageData, recipe: Recipe, validation: Split | None) -> tuple[ImageData, Split]:
+    """What is trained on, and what is judged on after each round."""
+    if validation is not None:
+        return data, validation
+    if not (recipe.keep_best or recipe.early_stopping):
+        return data, data.test
+    train, held = hold_out(data.train, 0.1, seed=1)
+    return dataclasses.replace(data, train=train), held
+
+
+def _identity(model, data: ImageData, validation: Split, recipe: Recipe, seed: int) -> dict:
+    """What makes two runs the same."""
+    told = ("name", "source", "result", "cost", "data", "model", "learning_rates")
+    fields = {k: v for k, v in dataclasses.asdict(recipe).items() if k not in told}
+    return {
+        "recipe": fields,
+        "seed": seed,
+        "input_shape": model.input_shape[1:],
+        "train": f"{len(data.train)} images, {data.train.fingerprint()}",
+        "validation": f"{len(validation)} images, {validation.fingerprint()}",
+        "classes": list(data.label_names),
+        "backend": keras.backend.backend(),
+    }
+
+
+def _columns(rows: list[dict]) -> dict[str, list]:
+    return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}

@@ -1,0 +1,216 @@
+"""The run directory: everything about a training in one folder.
+
+`run.json` says what was asked for, on what, and what came out; it is there from the beginning, and
+says at the end that the run has `finished`. `model.keras` is the trained model, `labels.json` the
+names of the classes in order, `history.csv` has one row for each evaluation. `last.keras` stands
+beside `model.keras` where that is the best one; `checkpoints` is there until the run has finished.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from keras_mixer.training.checkpoint import differences, in_one_step, write_text
+
+
+class RunInUseError(OSError):
+    """Another process works on the run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run, read from its directory.
+
+    Args:
+        path: the directory.
+        config: the contents of `run.json`.
+        label_names: names of the classes, in order.
+    """
+
+    path: pathlib.Path
+    config: dict
+    label_names: tuple[str, ...]
+
+    def load_model(self) -> keras.Model:
+        """The trained model, not compiled; it gives logits."""
+        return keras.saving.load_model(self.path / "model.keras", compile=False)
+
+
+def load_run(path: str | os.PathLike) -> Run:
+    """Reads the directory of a finished run.
+
+    Raises:
+        FileNotFoundError: it is none, or its run has not finished.
+        ValueError: its files cannot be read.
+    """
+    run = pathlib.Path(path)
+    config = read_config(run)
+    if not config.get("finished"):
+        raise FileNotFoundError(
+            f"The run of {run} has not finished. Give its command again, and it goes on."
+        )
+    for name in ("labels.json", "model.keras"):
+        if not (run / name).is_file():
+            raise FileNotFoundError(f"{run} is not the directory of a run: it has no {name}.")
+    return Run(run, config, tuple(_read_json(run / "labels.json")))
+
+
+def read_config(path: str | os.PathLike) -> dict:
+    """The contents of `run.json`, of a finished run or another one.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it cannot be read.
+    """
+    file = pathlib.Path(path, "run.json")
+    if not file.is_file():
+        raise FileNotFoundError(f"{path} is not the directory of a run: it has no run.json.")
+    config = _read_json(file)
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} holds no JSON object.")
+    return config
+
+
+def find_runs(path: str | os.PathLike) -> list[pathlib.Path]:
+    """The directory itself, or those one below it, that hold a run; sorted by name."""
+    root = pathlib.Path(path)
+    return [p for p in [root, *sorted(root.iterdir())] if (p / "run.json").is_file()]
+
+
+def begin_run(
+    output: str | os.PathLike | None,
+    name: str,
+    request: dict[str, Any],
+    *,
+    resume: bool = False,
+    new: bool = False,
+) -> tuple[pathlib.Path, bool]:
+    """The directory for what is asked for, and whether a run in it goes on.
+
+    Args:
+        output: a directory that is empty, not there, or holds an unfinished run of the same request;
+            by default the unfinished run among `runs/NAME-NUMBER` that nobody works on, else the
+            first free number.
+        name: what to call a new one.
+        request: what is asked for, like JSON.
+        resume: whether it must be one that goes on.
+        new: whether it must not be.
+
+    Raises:
+        FileExistsError: `output` holds something else.
+        FileNotFoundError: `resume`, and there is nothing to go on with.
+        ValueError: `output` holds a run of another request; the message lists what differs.
+    """
+    request = json.loads(json.dumps(request))
+    if output is not None:
+        run = pathlib.Path(output)
+        if (run / "run.json").is_file() and not new:
+            config = read_config(run)
+            if config.get("finished"):
+                raise FileExistsError(
+                    f"{run} holds a finished run, and nothing is overwritten. Choose another "
+                    "--output or remove it."
+                )
+            if different := list(differences(config.get("request"), request)):
+                raise ValueError(
+                    f"{run} holds a run of another request: {'; '.join(different)}. Give the same "
+                    "options to go on, or choose another --output."
+                )
+            return run, True
+        if run.exists() and (not run.is_dir() or any(run.iterdir())):
+            raise FileExistsError(
+                f"{run} is not an empty folder, and nothing is overwritten. Choose another "
+                "--output or remove it."
+            )
+    else:
+        number = 1
+        while (run := pathlib.Path("runs", f"{name}-{number}")).exists():
+            if not new and _goes_on(run, request):
+                return run, True
+            number += 1
+    if resume:
+        raise FileNotFoundError(
+            f"There is no unfinished run of this command {f'in {run}' if output else 'below runs'} "
+            "to go on with. Leave out --resume to begin one."
+        )
+    run.mkdir(parents=True, exist_ok=True)
+    return run, False
+
+
+def _goes_on(run: pathlib.Path, request: dict) -> bool:
+    """Whether a directory holds an unfinished run of a request that nobody works on."""
+    try:
+        config = read_config(run)
+        with locked(run):
+            return not config.get("finished") and config.get("request") == request
+    except (OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def locked(run: pathlib.Path) -> Iterator[None]:
+    """Keeps other processes off a run; the system lets go of it when this one dies.
+
+    Raises:
+        RunInUseError: another process works on it.
+    """
+    import filelock
+
+    try:
+        with filelock.FileLock(run / ".lock", timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise RunInUseError(f"Another process works on {run}. Wait, or end it.") from error
+
+
+def write_config(run: pathlib.Path, config: dict) -> None:
+    """Writes `run.json`."""
+    write_text(run / "run.json", json.dumps(config, indent=2) + "\n")
+
+
+def write_history(run: pathlib.Path, history: list[dict]) -> None:
+    """Writes `history.csv`."""
+    lines = [",".join(history[0]), *(",".join(map(repr, row.values())) for row in history)]
+    write_text(run / "history.csv", "\n".join(lines) + "\n")
+
+
+def read_history(run: pathlib.Path) -> list[dict]:
+    """The rows of `history.csv`."""
+    with open(run / "history.csv", newline="", encoding="utf-8") as file:
+        return [
+            {name: (int if name in ("round", "step") else float)(value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def save_model(path: pathlib.Path, model: keras.Model) -> None:
+    """Writes a model without its optimiser, whose class depends on the backend."""
+    bare = type(model).from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    with in_one_step(path) as temporary:
+        written = temporary.with_name(path.stem + ".tmp.keras")  # Keras asks for the ending.
+        bare.save(written)
+        os.replace(written, temporary)
+
+
+def finish_run(run: pathlib.Path, model: keras.Model, config: dict, label_names) -> None:
+    """Writes `model.keras`, `labels.json` and, last, a `run.json` that says it has finished."""
+    save_model(run / "model.keras", model)
+    write_text(run / "labels.json", json.dumps(list(label_names), indent=2) + "\n")
+    write_config(run, {**config, "finished": True})
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+
+
+def _read_json(path: pathlib.Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error

@@ -1,0 +1,251 @@
+"""From a request to a finished run directory: train, judge, report."""
+
+import contextlib
+import dataclasses
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+import keras_mixer.data
+from keras_mixer import evaluation
+from keras_mixer.data import ImageData
+from keras_mixer.runs import directory
+from keras_mixer.runs.report import write_report
+from keras_mixer.runs.trials import choose_rate, repeat
+from keras_mixer.specs import MixerSpec
+from keras_mixer.training import Recipe, RunCallback, adapt, build_model, finetune
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is asked for; two equal requests are one run.
+
+    Args:
+        data: name or path of a data set.
+        spec: the architecture.
+        recipe: how to train it.
+        seed: of everything that is drawn.
+        image_size: height and width in pixels.
+        options: more arguments of `keras_mixer.Mixer`.
+        sweep: whether to choose the learning rate on the dev split first.
+        seeds: how many runs to take the mean of, this one included.
+        cache: whether to keep the training images in memory, decoded.
+    """
+
+    data: str
+    spec: MixerSpec
+    recipe: Recipe
+    seed: int = 0
+    image_size: tuple[int, int] | None = None
+    options: dict = dataclasses.field(default_factory=dict)
+    sweep: bool = False
+    seeds: int = 1
+    cache: bool = False
+
+    def build(self, recipe: Recipe, classes: int, seed: int) -> keras.Model:
+        """The model that it begins with."""
+        return build_model(
+            self.spec, recipe, classes, image_size=self.image_size, seed=seed, **self.options
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a run is, and what is around it.
+
+    Args:
+        output: see `begin_run`.
+        resume: see `begin_run`.
+        new: see `begin_run`.
+        data_dir: where TensorFlow Datasets keeps prepared data sets.
+        command: what was typed, for `run.json`.
+        tensorboard: whether to write TensorBoard's logs to `tensorboard` in the run directory.
+    """
+
+    output: str | os.PathLike | None = None
+    resume: bool = False
+    new: bool = False
+    data_dir: str | None = None
+    command: str = ""
+    tensorboard: bool = False
+
+
+def run(
+    request: Request,
+    place: Place = Place(),  # noqa: B008
+    *,
+    say: Callable[[str], None] = print,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> directory.Run:
+    """Trains, judges on every test image, and leaves a run directory that explains itself.
+
+    An unfinished run of the same request goes on where it stands.
+
+    Args:
+        request: what to train, how, on what.
+        place: where to.
+        say: called with a line as each phase begins.
+        callbacks: more Keras callbacks.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        FileExistsError, FileNotFoundError, ValueError, RunInUseError: see `begin_run` and `locked`.
+        keras_mixer.training.Interrupted: a signal ended it; it can go on.
+    """
+    say(f"data: reading {request.data}")
+    data = keras_mixer.data.load(request.data, place.data_dir)
+    _tell_data(data, say)
+    recipe = request.recipe.for_images(len(data.train))
+    asked = {**dataclasses.asdict(request), "backend": keras.backend.backend()}
+    path, goes_on = directory.begin_run(
+        place.output,
+        f"{recipe.name}-{request.spec.name}",
+        asked,
+        resume=place.resume,
+        new=place.new,
+    )
+    with directory.locked(path):
+        config = _config(request, asked, place, data)
+        if goes_on:
+            say(f"run: going on with {path}")
+            config["training_seconds"] = directory.read_config(path)["training_seconds"]
+        directory.write_config(path, config)
+        if request.cache:
+            data = dataclasses.replace(data, train=data.train.cached())
+            size = sum(picture.nbytes for picture in data.train.pictures)
+            say(f"cache: {len(data.train):,} images, {size / 2**20:,.1f} MiB in memory")
+
+        def train(recipe: Recipe, data: ImageData, seed: int, folder: pathlib.Path, watch=()):
+            """A model trained with its state below `folder`."""
+            model = request.build(recipe, data.classes, seed)
+            config["weights"] = str(model.load_report) if model.load_report else None
+            trained = finetune(
+                model,
+                data,
+                recipe,
+                seed=seed,
+                checkpoints=folder / "checkpoints",
+                say=say,
+                callbacks=[*watch, *callbacks],
+                verbose=0,
+            )
+            return trained.model
+
+        if request.sweep:
+            dev = keras_mixer.data.load(request.data, place.data_dir, dev=True)
+            recipe, config["sweep"] = choose_rate(path / "sweep", recipe, dev, request.seed, train, say)
+        watch: list[keras.callbacks.Callback] = [_Files(path, config, say)]
+        if place.tensorboard:
+            from keras_mixer.runs.tensorboard import TensorBoard
+
+            watch.append(TensorBoard(path / "tensorboard"))
+        model = train(recipe, data, request.seed, path, watch)
+        say(f"judging: {len(data.test):,} test images")
+        probabilities = evaluation.predict(model, data.test, crop=recipe.evaluation_crop, verbose=0)
+        result = evaluation.score(probabilities, data.test.labels)
+        if request.seeds > 1:
+            config["seeds"] = repeat(
+                path, recipe, data, range(request.seed, request.seed + request.seeds), result, train, say
+            )
+        config["recipe"] = dataclasses.asdict(recipe)
+        config["metrics"] = {
+            "top_1": result.top_1,
+            "top_5": result.top_5,
+            "loss": result.loss,
+            "test_images": result.images,
+            "training_seconds": config["training_seconds"],
+        }
+        say("report: drawing")
+        history = directory.read_history(path)
+        write_report(path, config, history, data.test, probabilities, data.label_names)
+        directory.finish_run(path, model, config, data.label_names)
+    return directory.load_run(path)
+
+
+class _Files(RunCallback):
+    """Keeps `history.csv`, `last.keras` and the time in `run.json`, and says how a run begins."""
+
+    def __init__(self, path: pathlib.Path, config: dict, say):
+        super().__init__()
+        self._path, self._config, self._say = path, config, say
+
+    def on_run_begin(self, recipe, model, step):
+        trainable, every = adapt.parameter_counts(model)
+        self._say(f"model: {every:,} parameters, {trainable:,} of them trained")
+        if step:
+            self._say(f"run: {step} of {recipe.steps} steps are done")
+        # With what earlier sessions took up to their last evaluation.
+        self._start = time.perf_counter() - self._config["training_seconds"]
+
+    def on_round_end(self, history):
+        directory.write_history(self._path, history)
+        self._config["training_seconds"] = round(time.perf_counter() - self._start, 1)
+        directory.write_config(self._path, self._config)
+
+    def on_last_weights(self, model):
+        directory.save_model(self._path / "last.keras", model)
+
+
+def _tell_data(data: ImageData, say) -> None:
+    say(
+        f"data: {len(data.train):,} images to train on, {len(data.test):,} held out, "
+        f"{data.classes} classes"
+    )
+    if not data.checked:
+        say(
+            "data: too many images to go through first; a bad one will stop the training by name. "
+            "`keras-mixer datasets check` finds them all"
+        )
+
+
+def _config(request: Request, asked: dict, place: Place, data: ImageData) -> dict[str, Any]:
+    """What `run.json` says from the beginning."""
+    backend = keras.backend.backend()
+    packages = ("keras-mixer", "keras", "numpy", "pillow", backend)
+    return {
+        "finished": False,
+        "command": place.command,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "data": data.name,
+        "spec": asked["spec"],
+        "recipe": asked["recipe"],
+        "seed": request.seed,
+        "output": "logits",
+        "training_seconds": 0.0,
+        "train_images": len(data.train),
+        "train_fingerprint": data.train.fingerprint(),
+        "test_fingerprint": data.test.fingerprint(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in packages},
+        },
+        "device": _device(),
+        "request": asked,
+    }
+
+
+def _version(package: str) -> str | None:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None  # Run from its sources.
+
+
+def _device() -> str:
+    """What the backend computes on."""
+    cpu = f"{platform.machine()}, {os.cpu_count()} cores"
+    if keras.backend.backend() != "torch":
+        return f"{', '.join(keras.distribution.list_devices())} ({cpu})"
+    import torch
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return f"{', '.join(names) or 'cpu'} ({cpu})"

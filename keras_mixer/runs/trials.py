@@ -1,0 +1,89 @@
+"""Several trainings instead of one: to choose the learning rate, and to know the deviation."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import statistics
+from collections.abc import Callable, Iterable
+
+from keras_mixer import evaluation
+from keras_mixer.data import ImageData
+from keras_mixer.training import Recipe
+from keras_mixer.training.checkpoint import write_text
+
+Say = Callable[[str], None]
+
+
+def choose_rate(
+    folder: pathlib.Path, recipe: Recipe, dev: ImageData, seed: int, train, say: Say
+) -> tuple[Recipe, list[dict]]:
+    """The recipe with the best of its `learning_rates`, and the top-1 of each.
+
+    As in the paper (https://arxiv.org/abs/2105.01601, section 3): each is tried in full on the
+    training images without the dev split, and judged on that. Of equals the lower one is taken.
+
+    Args:
+        folder: where the trials leave their results and their state.
+        recipe: with its `steps`.
+        dev: the dev split, in the place of the test images.
+        seed: of each trial.
+        train: called with a recipe, data, a seed and a folder; gives the trained model.
+        say: called with a line for each trial.
+    """
+    results = []
+    for rate in sorted(recipe.learning_rates):
+        say(f"sweep: learning rate {rate:g}, on {len(dev.train):,} images")
+        tried = dataclasses.replace(recipe, learning_rate=rate)
+        top_1 = _trial(folder / f"rate_{rate:g}", tried, dev, seed, train)
+        say(f"sweep: learning rate {rate:g}: {100 * top_1:.2f} % of {len(dev.test):,} dev images")
+        results.append({"learning_rate": rate, "top_1": top_1})
+    best = max(results, key=lambda result: result["top_1"])["learning_rate"]
+    say(f"sweep: learning rate {best:g} it is")
+    return dataclasses.replace(recipe, learning_rate=best), results
+
+
+def repeat(
+    path: pathlib.Path,
+    recipe: Recipe,
+    data: ImageData,
+    seeds: Iterable[int],
+    first: evaluation.Accuracy,
+    train,
+    say: Say,
+) -> dict:
+    """Top-1 of a training with each of several seeds, the mean, and the sample deviation.
+
+    Args:
+        path: the run directory.
+        recipe: as in `choose_rate`.
+        data: what to train and to judge on.
+        seeds: at least two.
+        first: what came out with the first one.
+        train: as in `choose_rate`.
+        say: as in `choose_rate`.
+    """
+    own, *others = seeds
+    results = {str(own): first.top_1}
+    for seed in others:
+        say(f"seeds: seed {seed}")
+        results[str(seed)] = _trial(path / f"seed_{seed}", recipe, data, seed, train)
+    values = list(results.values())
+    return {
+        "top_1": results,
+        "mean": statistics.fmean(values),
+        "deviation": statistics.stdev(values),
+    }
+
+
+def _trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, train) -> float:
+    """Top-1 of a training, from its result where it has been done already."""
+    result = folder / "result.json"
+    if not result.is_file():
+        model = train(recipe, data, seed, folder)
+        top_1 = evaluation.evaluate(
+            model, data.test, crop=recipe.evaluation_crop, verbose=0
+        ).top_1
+        write_text(result, json.dumps({"top_1": top_1, "seed": seed}) + "\n")
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return json.loads(result.read_text(encoding="utf-8"))["top_1"]

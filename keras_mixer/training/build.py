@@ -1,0 +1,100 @@
+"""The model that a recipe asks for."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from keras_mixer.layers import MixerLayer
+from keras_mixer.models import Mixer
+from keras_mixer.specs import SPECS, MixerSpec
+from keras_mixer.training.recipe import Recipe
+
+
+def build_model(
+    model: str | MixerSpec,
+    recipe: Recipe,
+    classes: int,
+    *,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> keras.Model:
+    """A Mixer to train by a recipe, with the recipe's weights and precision; it gives logits.
+
+    Args:
+        model: a key of `SPECS`, or a spec of your own.
+        recipe: what it is trained by.
+        classes: number of classes.
+        image_size: height and width in pixels; by default the spec's.
+        seed: of the initial weights and of what is dropped. It is set as Keras' global seed.
+        options: more arguments of `keras_mixer.Mixer`, such as `resolution`, `gelu_approximate`.
+
+    Raises:
+        ValueError: an unknown model, or as `keras_mixer.Mixer`.
+    """
+    if isinstance(model, str):
+        if model not in SPECS:
+            raise ValueError(f"Unknown model {model!r}. Choose one of: {', '.join(SPECS)}")
+        model = SPECS[model]
+    size = image_size or model.image_size
+    last = keras.config.image_data_format() == "channels_last"
+    policy = keras.config.dtype_policy()
+    keras.utils.set_random_seed(seed)
+    try:
+        keras.config.set_dtype_policy(recipe.precision)
+        built = Mixer(
+            model,
+            weights=recipe.weights,
+            input_shape=(*size, 3) if last else (3, *size),
+            classes=classes,
+            classifier_activation=None,
+            dropout=recipe.dropout,
+            stochastic_depth=recipe.stochastic_depth,
+            remat=recipe.remat,
+            seed=seed,
+            **options,
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
+    head = built.get_layer("head")
+    if recipe.head_bias and (built.load_report is None or "head/bias" in built.load_report.fresh):
+        head.bias.assign(keras.ops.full(head.bias.shape, recipe.head_bias))
+    return built
+
+
+def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
+    """Raises unless a model that was built elsewhere is what the recipe asks for.
+
+    Raises:
+        ValueError: it has another number of classes, or lacks what the recipe asks of a model:
+            dropout, stochastic depth, rematerialisation, a precision, the layers of a Mixer.
+    """
+    if model.output_shape != (None, classes):
+        raise ValueError(
+            f"{model.name} has output of shape {model.output_shape} and the data has {classes} "
+            f"classes. Build it with `classes={classes}`."
+        )
+    blocks = [layer for layer in model.layers if isinstance(layer, MixerLayer)]
+    last = blocks[-1] if blocks else None
+    has = {
+        "dropout": last.dropout if last else 0.0,
+        "stochastic_depth": last.channel_depth.rate if last else 0.0,
+        "remat": bool(last and last.remat),
+        "layer_decay": recipe.layer_decay if last else 1.0,
+        "lora_rank": recipe.lora_rank if last else 0,
+        "precision": last.dtype_policy.name if last else recipe.precision,
+    }
+    if "bfloat16" in (has["precision"], model.dtype_policy.name):
+        raise ValueError(
+            f"{model.name} holds its weights in bfloat16, too coarse for the steps of training. "
+            "Build it under the policy mixed_bfloat16."
+        )
+    defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    for field, value in has.items():
+        wanted = getattr(recipe, field)
+        if wanted not in (value, defaults[field]):
+            raise ValueError(
+                f"The recipe {recipe.name} asks for {field}={wanted!r} and {model.name} has "
+                f"{value!r}. Build it so, pass its name, or use `recipe.replace({field}={value!r})`."
+            )

@@ -1,0 +1,166 @@
+"""The state of a run on disk: written whole or not at all, and checked before it is used.
+
+A checkpoint is a file of arrays and, written after it, a manifest with its sha256; without a
+manifest that agrees it does not count.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+KEPT = 2
+
+
+@dataclasses.dataclass
+class State:
+    """Where a run stands.
+
+    Args:
+        step: optimiser steps that are done.
+        history: one row for each evaluation so far.
+        arrays: every number of the model, of its optimiser and its metrics, by name.
+        ended: whether it has ended.
+    """
+
+    step: int = 0
+    history: list[dict] = dataclasses.field(default_factory=list)
+    arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    ended: bool = False
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they lie; made at the first one.
+        configuration: what a run that goes on from one must agree in; like JSON.
+        say: called with a line on whatever is out of the ordinary.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        configuration: dict[str, Any],
+        say: Callable[[str], None] = print,
+    ):
+        self.folder = pathlib.Path(folder)
+        self.configuration = json.loads(json.dumps(configuration))
+        self._say = say
+
+    def save(self, state: State) -> None:
+        """Writes a checkpoint and removes all but the newest two."""
+        from safetensors.numpy import save_file
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._arrays(state.step)
+        # safetensors writes memory as it lies.
+        arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
+        with in_one_step(path) as temporary:
+            save_file(arrays, temporary)
+            digest = _sha256(temporary)
+        manifest = {
+            "step": state.step,
+            "ended": state.ended,
+            "sha256": digest,
+            "history": state.history,
+            "configuration": self.configuration,
+        }
+        write_text(path.with_suffix(".json"), json.dumps(manifest, indent=2) + "\n")
+        for step in self._steps()[:-KEPT]:
+            self._arrays(step).with_suffix(".json").unlink(missing_ok=True)
+        kept = {self._arrays(step) for step in self._steps()}
+        for path in self.folder.glob("step-*.safetensors*"):
+            if path not in kept:  # Of a removed manifest, or of a save that was cut short.
+                path.unlink(missing_ok=True)
+
+    def load(self) -> State | None:
+        """The newest checkpoint that is whole; `None` where there is none at all.
+
+        Raises:
+            ValueError: the run was configured otherwise, or every checkpoint is damaged.
+        """
+        steps = self._steps()
+        for step in reversed(steps):
+            try:
+                return self._read(self._arrays(step))
+            except (OSError, _DamagedError) as error:
+                self._say(f"checkpoint: that of step {step} is damaged ({error}); not used")
+        if steps:
+            raise ValueError(
+                f"No checkpoint in {self.folder} can be read. Remove the folder to begin anew."
+            )
+        return None
+
+    def _read(self, path: pathlib.Path) -> State:
+        from safetensors.numpy import load_file
+
+        try:
+            manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            if _sha256(path) != manifest["sha256"]:
+                raise _DamagedError(f"{path.name} is not what was written")
+            step, ended, history = (manifest[key] for key in ("step", "ended", "history"))
+            was = manifest["configuration"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise _DamagedError(f"its manifest cannot be read: {error}") from error
+        if different := list(differences(was, self.configuration)):
+            raise ValueError(
+                f"{self.folder} belongs to a run of another configuration: "
+                + "; ".join(different)
+                + ". Give the same options to go on, or another --output to begin anew."
+            )
+        return State(step, history, load_file(path), ended)
+
+    def _arrays(self, step: int) -> pathlib.Path:
+        return self.folder / f"step-{step:09d}.safetensors"
+
+    def _steps(self) -> list[int]:
+        """Steps that have a manifest, ascending."""
+        names = (path.stem.removeprefix("step-") for path in self.folder.glob("step-*.json"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+
+class _DamagedError(Exception):
+    """A checkpoint is not whole."""
+
+
+@contextlib.contextmanager
+def in_one_step(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A temporary name to write; afterwards the file has its own, whole, whenever the power goes."""
+    temporary = path.with_name(path.name + ".tmp")
+    yield temporary
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # The name, too.
+        finally:
+            os.close(folder)
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a file of UTF-8 in one step."""
+    with in_one_step(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def differences(was, now, name: str = ""):
+    """What differs between two configurations, leaf by leaf."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in sorted({*was, *now}):
+            yield from differences(was.get(key), now.get(key), f"{name}.{key}".lstrip("."))
+    elif was != now:
+        yield f"{name} was {was!r} and is now {now!r}"

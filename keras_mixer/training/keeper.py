@@ -1,0 +1,223 @@
+"""Keeps the state of a run as it goes: history, checkpoints, averages, the best weights."""
+
+import math
+import threading
+import time
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mixer.training import adapt
+from keras_mixer.training.checkpoint import Checkpoints, State
+from keras_mixer.training.recipe import Recipe
+from keras_mixer.training.signals import Interrupted, Request
+
+AHEAD = 2  # Steps that may be waiting for the computation.
+SAVE_EVERY = 300  # Seconds between two checkpoints, at most.
+SAVE_BEFORE_EVALUATION = 30  # The age in seconds from which one is saved before an evaluation too.
+
+
+class RunCallback(keras.callbacks.Callback):
+    """A callback of Keras that also hears of the run as a whole, which may take several `fit`s."""
+
+    def on_run_begin(self, recipe: Recipe, model: keras.Model, step: int) -> None:
+        """Called once, with the number of optimiser steps that are done already."""
+
+    def on_round_end(self, history: list[dict]) -> None:
+        """Called after each evaluation, with a row for each one so far."""
+
+    def on_last_weights(self, model: keras.Model) -> None:
+        """Called at the end, before `keep_best` puts the best weights in the place of the last."""
+
+
+class Keeper(keras.callbacks.Callback):
+    """The callback that holds the `State` of a run.
+
+    It saves at the end of each round, before the evaluation of a long one, every few minutes, and at
+    the end of the step in which a signal came; a signal in an evaluation ends that without saving.
+
+    It acts before a step rather than after one, and its `on_train_batch_end` runs in a thread, for
+    otherwise Keras on JAX would wait for each step. Nor may `fit` run ahead of the computation by
+    as much as it likes: it would have begun a whole round before a signal in it is heard.
+
+    Args:
+        recipe: with its `steps`.
+        state: where the run stands.
+        checkpoints: where it is saved, or `None`.
+        request: whether the run was asked to end.
+        watchers: the other callbacks.
+    """
+
+    async_safe = True
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        state: State,
+        checkpoints: Checkpoints | None,
+        request: Request,
+        watchers=(),
+    ):
+        super().__init__()
+        self.recipe = recipe
+        self.state = state
+        self._checkpoints = checkpoints
+        self._request = request
+        self.watchers = [w for w in watchers if isinstance(w, RunCallback)]
+        self._rounds = recipe.rounds()
+        self._saved_at = time.monotonic()
+        self._best = {n: a for n, a in state.arrays.items() if n.startswith("best/")}
+        self._raw: list[np.ndarray] | None = None
+
+    def restore(self, model: keras.Model, first: int) -> None:
+        """Puts the state's arrays into a compiled model, whose optimiser begins at step `first`."""
+        arrays, self.state.arrays = self.state.arrays, {}
+        if not arrays:
+            return
+        _assign("model", model.variables, arrays)
+        if self.state.step > first and not self.state.ended:
+            _assign("optimizer", model.optimizer.variables, arrays)
+        self._metrics = {n: a for n, a in arrays.items() if n.startswith("metrics/")}
+
+    _metrics: dict[str, np.ndarray] | None = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        start = self._rounds[epoch - 1] if epoch else 0
+        self._begin = max(start, self.state.step)
+        if self._metrics:
+            _assign("metrics", self.model.metrics_variables, self._metrics)
+        self._metrics = None
+        self._room = threading.Semaphore(AHEAD)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # Should another callback fail in its thread, so that nothing is released, `fit` raises it.
+        self._room.acquire(timeout=60)
+        done, part = divmod(batch, self.recipe.accumulation)
+        step = self._begin + done
+        if part:
+            return
+        if step > self.state.step and self._due(step):
+            self.state.step = step
+            self._save(metrics=True)
+        self._obey()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._room.release()
+
+    def _due(self, step: int) -> bool:
+        if self._checkpoints is None:
+            return False
+        age = time.monotonic() - self._saved_at
+        before_evaluation = step + 1 in self._rounds and age > SAVE_BEFORE_EVALUATION
+        return before_evaluation or age > SAVE_EVERY or self._request.signum is not None
+
+    def _obey(self) -> None:
+        if self._request.signum is not None:
+            raise Interrupted(self._request.signum, self.state.step)
+
+    def on_test_begin(self, logs=None):
+        # The averages are what is judged. Keras' SwapEMAWeights adds and subtracts to exchange them
+        # on TensorFlow, which changes the weights a little at each evaluation.
+        if self.recipe.ema is not None:
+            model = self.model
+            self._raw = [ops.convert_to_numpy(v) for v in model.trainable_variables]
+            _set(model.trainable_variables, _averages(model))
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self._obey()
+
+    def on_test_end(self, logs=None):
+        if self._raw is not None:
+            _set(self.model.trainable_variables, self._raw)
+            self._raw = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        model, state = self.model, self.state
+        state.step = self._rounds[epoch]
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(logs["loss"]):
+            raise FloatingPointError(
+                f"The loss is {logs['loss']} after step {state.step}, at a learning rate of "
+                f"{rate_at(model, state.step - 1):.3g}. Lower the learning rate, or clip harder."
+            )
+        rate = rate_at(model, state.step - 1)
+        row = {"round": epoch + 1, "step": state.step, "learning_rate": rate, **logs}
+        state.history.append(row)
+        scores = [row["val_top_1"] for row in state.history]
+        best = scores.index(max(scores))  # The first of equals.
+        if self.recipe.keep_best and best == len(scores) - 1:
+            self._best = _arrays("best", model.variables)
+            if self.recipe.ema is not None:
+                averages = {id(v): a for v, a in zip(model.trainable_variables, _averages(model), strict=True)}
+                self._best |= _arrays("best", [averages.get(id(v), v) for v in model.variables])
+        patience = self.recipe.early_stopping
+        if patience and len(scores) - 1 - best >= patience:
+            model.stop_training = True
+        state.ended = model.stop_training or state.step == self._rounds[-1]
+        if not state.ended:  # The end is saved when the weights are final.
+            self._save()
+        for watcher in self.watchers:
+            watcher.on_round_end(state.history)
+        self._obey()
+
+    def finish(self, model: keras.Model) -> None:
+        """Gives a model its final weights, the averages or the best ones, and saves the end."""
+        model.optimizer.hold_averages = False
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        if self._best:
+            last = adapt.merge_lora(model) if self.recipe.lora_rank else model
+            for watcher in self.watchers:
+                watcher.on_last_weights(last)
+            _assign("best", model.variables, self._best)
+        self.state.arrays = _arrays("model", model.variables)
+        if self._checkpoints:
+            self._checkpoints.save(self.state)
+
+    def _save(self, metrics: bool = False) -> None:
+        self._saved_at = time.monotonic()
+        if self._checkpoints is None:
+            return
+        model = self.model
+        groups = {"model": model.variables, "optimizer": model.optimizer.variables}
+        if metrics:
+            groups["metrics"] = model.metrics_variables
+        arrays = dict(self._best)
+        for group, variables in groups.items():
+            arrays |= _arrays(group, variables)
+        self.state.arrays = arrays
+        self._checkpoints.save(self.state)
+        self.state.arrays = {}
+
+
+def rate_at(model: keras.Model, step: int) -> float:
+    """The learning rate of an optimiser step of the run, counted from 0."""
+    schedule: Any = model.optimizer._learning_rate
+    calls = (step - schedule.first_step) * schedule.accumulation
+    return float(ops.convert_to_numpy(schedule(calls)))
+
+
+def _averages(model: keras.Model) -> list:
+    return [ops.convert_to_numpy(v) for v in model.optimizer._model_variables_moving_average]
+
+
+def _set(variables, values) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _arrays(group: str, values) -> dict[str, np.ndarray]:
+    """`{group/number: array}`; names of variables are no use, for seeds are named by chance."""
+    # Copies: what a backend shows of its memory changes with it.
+    return {f"{group}/{i:05d}": np.array(ops.convert_to_numpy(v)) for i, v in enumerate(values)}
+
+
+def _assign(group: str, variables, arrays: dict[str, np.ndarray]) -> None:
+    own = {name: array for name, array in arrays.items() if name.startswith(f"{group}/")}
+    if [own[name].shape for name in sorted(own)] != [tuple(v.shape) for v in variables]:
+        raise ValueError(
+            f"The checkpoint is of another model: its {len(own)} arrays of the {group} do not have "
+            f"the shapes of the {len(variables)} here."
+        )
+    _set(variables, [own[name] for name in sorted(own)])

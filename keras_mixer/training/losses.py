@@ -1,0 +1,50 @@
+"""What a training run makes small."""
+
+import keras
+from keras import ops
+
+from keras_mixer.training.recipe import Recipe
+
+
+@keras.saving.register_keras_serializable(package="keras_mixer")
+class SigmoidCrossentropy(keras.losses.Loss):
+    """Binary cross-entropy of each class, summed over the classes, averaged over the batch.
+
+    As google-research/big_vision pre-trains Mixers. Keras' own averages over the classes, which
+    is as many times smaller: another balance with clipping and weight decay.
+
+    Args:
+        from_logits: whether predictions are logits, else probabilities.
+        label_smoothing: share of each label that is spread evenly over all classes.
+
+    Call shape:
+        labels and predictions `(batch, classes)`; a loss in nats.
+    """
+
+    def __init__(self, from_logits=True, label_smoothing=0.0, name="sigmoid_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.from_logits = from_logits
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        y_true = y_true * (1 - self.label_smoothing) + self.label_smoothing / y_true.shape[-1]
+        each = ops.binary_crossentropy(y_true, y_pred, from_logits=self.from_logits)
+        return ops.sum(each, axis=-1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "from_logits": self.from_logits,
+            "label_smoothing": self.label_smoothing,
+        }
+
+
+def make_loss(recipe: Recipe, from_logits: bool = True) -> keras.losses.Loss:
+    """The loss of a recipe, for labels that are shares of each class."""
+    loss = {"softmax": keras.losses.CategoricalCrossentropy, "sigmoid": SigmoidCrossentropy}
+    return loss[recipe.loss](from_logits=from_logits, label_smoothing=recipe.label_smoothing)
+
+
+def gives_logits(model: keras.Model) -> bool:
+    """Whether the last layer has no activation."""
+    return getattr(model.layers[-1], "activation", None) in (None, keras.activations.linear)

@@ -1,0 +1,155 @@
+"""Keras' optimisers with what the recipes need and these lack."""
+
+import re
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mixer.training.recipe import Recipe
+from keras_mixer.training.schedules import WarmUp
+
+
+def _of_backend(optimizer: type) -> Any:
+    """The class behind a Keras optimiser: PyTorch has its own, which updates all at once."""
+    return type(optimizer.__new__(optimizer))
+
+
+class _Extended:
+    """A rate for each layer, and moving averages that count optimiser steps.
+
+    Args:
+        rates: factor on the learning rate, and so on the decay of the weights, by the path of a
+            variable; 1 where there is none.
+        hold_averages: whether the weights stay as they are at the end of a `fit`, where Keras puts
+            the moving averages in their place; for a run that takes several.
+    """
+
+    def __init__(self, *args, rates=None, hold_averages=False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.rates = tuple(sorted((rates or {}).items()))
+        self.hold_averages = hold_averages
+
+    def _by_rate(self, variables):
+        """`(factor, places in variables)`, one for each factor."""
+        rates = dict(self.rates)
+        places: dict[float, list[int]] = {}
+        for i, variable in enumerate(variables):
+            places.setdefault(rates.get(variable.path, 1.0), []).append(i)
+        return places.items()
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        for rate, places in self._by_rate(trainable_variables):
+            own = [[one[i] for i in places] for one in (grads, trainable_variables)]
+            super()._backend_update_step(*own, learning_rate * rate)
+
+    def _apply_weight_decay(self, variables):
+        if self.weight_decay is None:
+            return
+        whole = self.weight_decay
+        for rate, places in self._by_rate(variables):
+            self.weight_decay = whole * rate  # Keras multiplies it by the learning rate.
+            super()._apply_weight_decay([variables[i] for i in places])
+        self.weight_decay = whole
+
+    def _update_model_variables_moving_average(self, trainable_variables):
+        # Keras moves them with each part of a batch.
+        parts = self.gradient_accumulation_steps or 1
+        moves = ops.cast(ops.equal((self._iterations + 1) % parts, 0), "float32")
+        first = ops.cast(ops.equal(self.iterations, 0), "float32")
+        share = moves * ops.maximum(first, 1 - self.ema_momentum)
+        averages = self._model_variables_moving_average
+        for variable, average in zip(trainable_variables, averages, strict=True):
+            average.assign(average + ops.cast(share, average.dtype) * (variable - average))
+
+    def finalize_variable_values(self, var_list):
+        if not self.hold_averages:
+            super().finalize_variable_values(var_list)
+
+    def get_config(self):
+        return {**super().get_config(), "rates": dict(self.rates)}
+
+
+@keras.saving.register_keras_serializable(package="keras_mixer")
+class AdamW(_Extended, _of_backend(keras.optimizers.AdamW)):
+    """`keras.optimizers.AdamW` with a rate for each layer; decay is multiplied by the rate."""
+
+
+@keras.saving.register_keras_serializable(package="keras_mixer")
+class SGD(_Extended, _of_backend(keras.optimizers.SGD)):
+    """Momentum as in the official code: `t = g + momentum * t`, then `w -= rate * t`.
+
+    Keras has the rate inside of its velocity, which gives other weights as soon as the rate
+    changes from step to step.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        trace = self.momentums[self._get_variable_index(variable)]
+        new = ops.cast(gradient, trace.dtype) + self.momentum * trace
+        self.assign(trace, new)
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * new)
+
+    def _parallel_update_step(self, grads, variables, learning_rate):
+        """The same with PyTorch, for all variables at once."""
+        import torch
+
+        traces = [self.momentums[self._get_variable_index(v)].value for v in variables]
+        torch._foreach_mul_(traces, self.momentum)
+        torch._foreach_add_(traces, grads)
+        torch._foreach_add_([v.value for v in variables], traces, alpha=-learning_rate)
+
+
+def make_optimizer(recipe: Recipe, variables, first_step: int = 0) -> keras.optimizers.Optimizer:
+    """The optimiser of a recipe.
+
+    Args:
+        recipe: with its `steps`.
+        variables: what it trains, `model.trainable_variables`.
+        first_step: optimiser step of the run that it begins at.
+    """
+    assert recipe.steps is not None
+    schedule = WarmUp(
+        recipe.learning_rate,
+        recipe.steps,
+        recipe.warmup_steps,
+        recipe.decay,
+        recipe.accumulation,
+        first_step,
+    )
+    options: dict[str, Any] = {
+        "global_clipnorm": recipe.clip_norm,
+        "use_ema": recipe.ema is not None,
+        "ema_momentum": recipe.ema or 0.0,
+        "gradient_accumulation_steps": recipe.accumulation if recipe.accumulation > 1 else None,
+        "rates": layer_rates(variables, recipe.layer_decay),
+    }
+    if recipe.optimizer == "sgd":
+        return SGD(schedule, momentum=0.9, **options)
+    # Epsilon of Optax and of the official code; Keras has 1e-7.
+    optimizer = AdamW(schedule, weight_decay=recipe.weight_decay, epsilon=1e-8, **options)
+    # Kernels alone, the default of google-research/big_vision (`wd_mults`).
+    optimizer.exclude_from_weight_decay([v for v in variables if "kernel" not in v.name])
+    return optimizer
+
+
+def layer_rates(variables, layer_decay: float) -> dict[str, float]:
+    """Factor on the learning rate of each variable, by its path.
+
+    The head and the last normalisation have 1, each layer `layer_decay` times the one behind it,
+    the stem the least (Bao et al. 2021, https://arxiv.org/abs/2106.08254, appendix H).
+    """
+    blocks = [re.search(r"(?:^|/)mixer_block_(\d+)/", v.path) for v in variables]
+    numbers = [int(block[1]) for block in blocks if block]
+    if layer_decay == 1 or not numbers:
+        return {}
+    behind = max(numbers) + 1
+
+    def layers_behind(variable, block) -> int:
+        if block:
+            return behind - int(block[1])
+        return behind + 1 if re.search(r"(?:^|/)stem/", variable.path) else 0
+
+    return {
+        v.path: layer_decay ** layers_behind(v, block)
+        for v, block in zip(variables, blocks, strict=True)
+    }

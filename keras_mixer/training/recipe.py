@@ -1,0 +1,201 @@
+"""What a recipe says: everything about a training run but the model and the data."""
+
+import dataclasses
+import math
+from typing import Any
+
+CHOICES = {
+    "optimizer": ("sgd", "adamw"),
+    "decay": ("cosine", "linear"),
+    "loss": ("softmax", "sigmoid"),
+    "class_weights": (None, "balanced"),
+    "precision": ("float32", "mixed_bfloat16"),
+}
+_POSITIVE = ("learning_rate", "batch_size", "accumulation", "evaluations")
+_SHARES = ("label_smoothing", "stochastic_depth", "dropout")  # At least 0, below 1.
+_AT_LEAST_ZERO = (
+    *("weight_decay", "mixup", "cutmix", "randaugment_layers", "randaugment_magnitude"),
+    *("warmup_steps", "head_steps", "lora_rank", "early_stopping"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How to train: a row of `RECIPES`, or one of your own.
+
+    Args:
+        name: what a user types.
+        source: where the numbers come from.
+        result: what was published for it.
+        cost: what it cost there.
+        data: data set that it is meant for, or `None` for any.
+        model: key of `SPECS` that it is meant for.
+        weights: name of the weights to start from, or `None` for random initial ones.
+        optimizer: `"sgd"` with momentum 0.9, or `"adamw"` with b1 0.9, b2 0.999.
+        learning_rate: at the end of the warm-up.
+        learning_rates: what a sweep tries.
+        batch_size: images in an optimiser step.
+        accumulation: parts that a batch is computed in, one after the other, for small memory; the
+            numbers are those of the whole batch.
+        steps: number of optimiser steps; or `None`, and `epochs` says it.
+        epochs: passes over the training images, instead of `steps`.
+        warmup_steps: steps of linear growth of the rate from 0; part of the steps.
+        decay: form of the way down to 0 after the warm-up, `"cosine"` or `"linear"`.
+        clip_norm: largest global norm of a gradient, or `None`.
+        weight_decay: decoupled, of kernels alone, multiplied by the learning rate; `"adamw"` only.
+        layer_decay: factor on the rate from each layer to the one before it; 1 for none.
+        ema: momentum of the moving average of the weights that is judged and kept, or `None`.
+        loss: `"softmax"`, or `"sigmoid"`, which sums over the classes.
+        label_smoothing: share of each label that is spread over all classes.
+        class_weights: `"balanced"` weighs each class by the inverse of its share, or `None`.
+        head_bias: where the bias of a new head begins.
+        head_steps: steps at the beginning that train the head alone.
+        linear_probe: whether the head begins at the l2-regularised linear regression from the
+            frozen features.
+        lora_rank: rank of low-rank adapters of both MLPs, which then are all that trains besides
+            the head; 0 for none.
+        dropout: rate inside both MLPs.
+        stochastic_depth: rate at the last MLP; it grows linearly from 0 at the first.
+        precision: `"float32"` or `"mixed_bfloat16"`.
+        remat: whether each layer's activations are computed again in the backward pass, for
+            small memory; not with dropout.
+        crop: key of `TRAINING_CROPS`.
+        flip: whether to mirror half of the images.
+        randaugment_layers: changes to each image by RandAugment, one after the other.
+        randaugment_magnitude: their strength, 0 for none to 30.
+        mixup: strength of mixup, 0 for none.
+        cutmix: strength of CutMix, 0 for none.
+        augment: key of `keras_mixer.data.AUGMENTATIONS`, or `None`; a run with one is not the
+            same twice.
+        evaluation_crop: key of `EVALUATION_CROPS`.
+        evaluations: how often to judge the model during the run, about.
+        early_stopping: evaluations without a better top-1 after which to stop; 0 for never.
+        keep_best: whether to keep the weights of the best evaluation instead of the last ones.
+
+    Raises:
+        ValueError: a number is out of its range, or two fields exclude each other.
+    """
+
+    name: str
+    source: str
+    result: str = ""
+    cost: str = ""
+    data: str | None = None
+    model: str = "mixer_b16"
+    weights: str | None = "imagenet21k"
+    optimizer: str = "sgd"
+    learning_rate: float = 0.03
+    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.06)
+    batch_size: int = 512
+    accumulation: int = 1
+    steps: int | None = 500
+    epochs: float | None = None
+    warmup_steps: int = 50
+    decay: str = "cosine"
+    clip_norm: float | None = 1.0
+    weight_decay: float = 0.0
+    layer_decay: float = 1.0
+    ema: float | None = None
+    loss: str = "softmax"
+    label_smoothing: float = 0.0
+    class_weights: str | None = None
+    head_bias: float = 0.0
+    head_steps: int = 0
+    linear_probe: bool = False
+    lora_rank: int = 0
+    dropout: float = 0.0
+    stochastic_depth: float = 0.0
+    precision: str = "float32"
+    remat: bool = False
+    crop: str = "random_crop"
+    flip: bool = True
+    randaugment_layers: int = 2
+    randaugment_magnitude: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    augment: str | None = None
+    evaluation_crop: str = "resmall_crop"
+    evaluations: int = 10
+    early_stopping: int = 0
+    keep_best: bool = False
+
+    def __post_init__(self) -> None:
+        for field, allowed in CHOICES.items():
+            if getattr(self, field) not in allowed:
+                self._refuse(field, f"one of {', '.join(map(str, allowed))}")
+        for field in _POSITIVE:
+            if not getattr(self, field) > 0:
+                self._refuse(field, "positive")
+        for field in _SHARES:
+            if not 0 <= getattr(self, field) < 1:
+                self._refuse(field, "at least 0 and below 1")
+        for field in _AT_LEAST_ZERO:
+            if getattr(self, field) < 0:
+                self._refuse(field, "at least 0")
+        for field in ("steps", "epochs", "clip_norm"):
+            if getattr(self, field) is not None and not getattr(self, field) > 0:
+                self._refuse(field, "positive")
+        if self.ema is not None and not 0 < self.ema < 1:
+            self._refuse("ema", "above 0 and below 1")
+        if not 0 < self.layer_decay <= 1:
+            self._refuse("layer_decay", "above 0 and at most 1")
+        if not self.learning_rates or min(self.learning_rates) <= 0:
+            self._refuse("learning_rates", "positive numbers, at least one")
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("A recipe has either `steps` or `epochs`.")
+        if self.steps is not None:
+            if not self.warmup_steps < self.steps:
+                self._refuse("warmup_steps", f"at least 0 and below `steps` = {self.steps}")
+            if self.head_steps > self.steps:
+                self._refuse("head_steps", f"at most `steps` = {self.steps}")
+        if self.batch_size % self.accumulation:
+            self._refuse("accumulation", f"a divisor of `batch_size` = {self.batch_size}")
+        for one, other, excluded in (
+            ("remat", "dropout", "the masks would be drawn again in the backward pass"),
+            ("augment", "class_weights", "keras-cv's augmentations carry no weights"),
+        ):
+            if getattr(self, one) and getattr(self, other):
+                raise ValueError(f"`{one}` and `{other}` exclude each other: {excluded}.")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise ValueError('`weight_decay` goes with `optimizer="adamw"` alone.')
+
+    def _refuse(self, field: str, wanted: str) -> None:
+        raise ValueError(f"`{field}` must be {wanted}. Received: {getattr(self, field)!r}")
+
+    def replace(self, **changes: Any) -> "Recipe":
+        """The recipe with other values.
+
+        `steps` takes the place of `epochs`, and the other way round; the warm-up keeps its share of
+        the steps unless it is given.
+        """
+        if changes.get("epochs") is not None:
+            changes.setdefault("steps", None)
+        elif changes.get("steps") is not None:
+            changes.setdefault("epochs", None)
+            if self.steps is not None:
+                changes.setdefault("warmup_steps", self.warmup_steps * changes["steps"] // self.steps)
+        return dataclasses.replace(self, **changes)
+
+    def for_images(self, images: int) -> "Recipe":
+        """The recipe with the number of steps that its `epochs` over so many images are."""
+        if self.epochs is None:
+            return self
+        steps = max(1, int(self.epochs * images / self.batch_size))
+        return dataclasses.replace(self, steps=steps, epochs=None)
+
+    def rounds(self) -> list[int]:
+        """The optimiser steps after which the model is judged; the last one ends the run."""
+        assert self.steps is not None
+        length = math.ceil(self.steps / self.evaluations)
+        ends = {*range(length, self.steps, length), self.steps}
+        return sorted(ends | ({self.head_steps} - {0}))
+
+    def rate(self, step: int) -> float:
+        """The learning rate of an optimiser step, counted from 0; of the last one after the end."""
+        assert self.steps is not None
+        step = min(step, self.steps)
+        if step < self.warmup_steps:
+            return self.learning_rate * step / self.warmup_steps
+        share = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        down = 1 - share if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * share))
+        return self.learning_rate * down

@@ -1,0 +1,54 @@
+"""Ends a run at the end of a step, instead of anywhere, when it is asked to."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+
+class Interrupted(KeyboardInterrupt):  # noqa: N818
+    """A run was asked to end, and saved itself first.
+
+    Args:
+        signum: the signal, SIGINT or SIGTERM.
+        step: optimiser steps that are saved.
+    """
+
+    def __init__(self, signum: int, step: int):
+        super().__init__(f"{signal.Signals(signum).name}: saved at step {step}")
+        self.signum = signum
+        self.step = step
+
+
+class Request:
+    """Whether the run was asked to end: `signum`, or `None`."""
+
+    signum: int | None = None
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[Request]:
+    """Notes SIGINT and SIGTERM instead of obeying them; a second one is obeyed at once.
+
+    Signals belong to the main thread; elsewhere nothing is noted.
+    """
+    request = Request()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore():
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(signum, _frame):
+        request.signum = signum
+        restore()
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield request
+    finally:
+        restore()
