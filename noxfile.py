@@ -14,7 +14,16 @@ EACH_BACKEND = "not cross and not timm and not slow and not network and not gpu"
 def lint(session: nox.Session) -> None:
     """Style, types, and the direction of imports."""
     checkers = ("ruff", "mypy", "pytest")
-    typed = ("numpy", "click", "rich", "pillow", "httpx", "huggingface_hub", "filelock", "matplotlib")
+    typed = (
+        "numpy",
+        "click",
+        "rich",
+        "pillow",
+        "httpx",
+        "huggingface_hub",
+        "filelock",
+        "matplotlib",
+    )
     session.install(*CONSTRAINTS, *checkers, *typed)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

@@ -23,8 +23,8 @@ def evaluate(run, data, crop, batch_size, data_dir, as_json) -> None:
     """
     import keras_mixer
     from keras_mixer import evaluation, runs
-    from keras_mixer_cli.training import check_data
     from keras_mixer_cli.tables import percent, show
+    from keras_mixer_cli.training import check_data
 
     trained = runs.load_run(run)
     own = data is None

@@ -112,6 +112,8 @@ class Lines(RunCallback):
 class Bar(Lines):
     """A live bar: steps, images a second, loss, accuracy, learning rate, time left."""
 
+    REFRESH = 0.2  # Seconds; to show it costs time.
+
     def __enter__(self):
         self.console = Console(highlight=False)
         self.progress = Progress(
@@ -141,16 +143,17 @@ class Bar(Lines):
         self.task = self.progress.add_task(
             "compiling", total=recipe.steps, completed=step, numbers=""
         )
+
     def on_step(self, done, logs):
         super().on_step(done, logs)
         now = time.monotonic()
-        if now - self.shown < 0.2:  # Seconds; to show it costs time.
+        if now - self.shown < self.REFRESH:
             return
         self.shown = now
         numbers = (
             f"{self.images_a_second:,.0f} images/s  loss {float(logs.get('loss', 0)):.4f}  "
             f"top-1 {percent(float(logs.get('top_1', 0)))}  "
-            f"rate {self.recipe.rate(int(done)):.2e}  {self.left(done)} left"
+            f"rate {self.recipe.rate(max(0, int(done) - 1)):.2e}  {self.left(done)} left"
         )
         self.progress.update(
             self.task, description="training", completed=int(done), numbers=numbers

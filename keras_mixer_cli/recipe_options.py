@@ -41,7 +41,7 @@ FIELDS: dict[str, tuple[click.ParamType, str]] = {
     "accumulation": (click.INT, "Parts that a batch is computed in, for small memory."),
     "steps": (click.INT, "Optimiser steps."),
     "epochs": (click.FLOAT, "Passes over the training images, instead of --steps."),
-    "warmup_steps": (click.INT, "Steps of linear growth of the rate."),
+    "warmup_steps": (click.FLOAT, "Steps of linear growth of the rate; below 1, their share."),
     "decay": (click.Choice(["cosine", "linear"]), "Way down of the rate."),
     "clip_norm": (OrNone(click.FLOAT), "Largest global norm of a gradient, or none."),
     "weight_decay": (click.FLOAT, "Of kernels, multiplied by the rate; adamw only."),
@@ -90,7 +90,9 @@ def recipe_options(*names: str):
                 command = click.option(flags, name, default=None, help=text)(command)
             else:
                 command = click.option(flags, name, type=kind, help=text)(command)
-        return click.option("--recipe", "recipe_name", help="Default: that of the data set.")(command)
+        return click.option("--recipe", "recipe_name", help="Default: that of the data set.")(
+            command
+        )
 
     return decorate
 

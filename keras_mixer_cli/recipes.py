@@ -62,7 +62,9 @@ def show(name, as_json) -> None:
         return
     command = "finetune" if fields["weights"] or name == "digits" else "pretrain"
     data = fields["data"] or ("vtab/TASK" if name == "vtab" else "DATA")
-    recipe = "" if fields["data"] and command == "finetune" or name == "vtab" else f" --recipe {name}"
+    recipe = (
+        "" if (fields["data"] and command == "finetune") or name == "vtab" else f" --recipe {name}"
+    )
     show_table(
         f"keras-mixer {command} {data}{recipe}",
         {"field": "left", "value": "left"},

@@ -41,11 +41,17 @@ def _training_options(command):
                 help="Runs to take the mean and the deviation of.",
             ),
             click.option(
-                "--output", type=click.Path(file_okay=False), help="Run directory. Default: in runs."
+                "--output",
+                type=click.Path(file_okay=False),
+                help="Run directory. Default: in runs.",
             ),
-            click.option("--resume", is_flag=True, help="Fail unless there is a run to go on with."),
+            click.option(
+                "--resume", is_flag=True, help="Fail unless there is a run to go on with."
+            ),
             click.option("--new", is_flag=True, help="Begin anew, whatever could go on."),
-            click.option("--cache", is_flag=True, help="Keep the training images in memory, decoded."),
+            click.option(
+                "--cache", is_flag=True, help="Keep the training images in memory, decoded."
+            ),
             click.option(
                 "--data-dir",
                 type=click.Path(file_okay=False),

@@ -78,7 +78,8 @@ def main() -> None:
     for name, values in times.items():
         print(f"{name}: {statistics.median(values):.1f} ms a step")
     ratios = [b / a for a, b in zip(*times.values(), strict=True)]
-    print(f"finetune / model.fit: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
+    spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
+    print(f"finetune / model.fit: {statistics.median(ratios):.3f} ({spread})")
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ class MixerLayer(keras.layers.Layer):
 
         def mix_tokens(x):
             # A matrix product with both transposes around it: `apps/benchmarks/token_mixing.py`
-            # times it beside forms that leave the tokens in place (CONTRIBUTING.md has the figures).
+            # times it beside forms that leave the tokens in place (figures: CONTRIBUTING.md).
             x = ops.transpose(self.layer_norm_0(x), (0, 2, 1))  # b s c -> b c s
             x = self.token_mixing(x, training=training)
             return ops.transpose(x, (0, 2, 1))  # b c s -> b s c

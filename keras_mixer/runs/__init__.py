@@ -3,4 +3,13 @@
 from keras_mixer.runs.directory import Run, RunInUseError, find_runs, load_run, read_config
 from keras_mixer.runs.experiment import Place, Request, run
 
-__all__ = ["Place", "Request", "Run", "RunInUseError", "find_runs", "load_run", "read_config", "run"]
+__all__ = [
+    "Place",
+    "Request",
+    "Run",
+    "RunInUseError",
+    "find_runs",
+    "load_run",
+    "read_config",
+    "run",
+]

@@ -96,8 +96,8 @@ def begin_run(
     """The directory for what is asked for, and whether a run in it goes on.
 
     Args:
-        output: a directory that is empty, not there, or holds an unfinished run of the same request;
-            by default the unfinished run among `runs/NAME-NUMBER` that nobody works on, else the
+        output: a directory that is empty, not there, or holds an unfinished run of the same
+            request; by default the unfinished run among `runs/NAME-NUMBER` that nobody works on, else the
             first free number.
         name: what to call a new one.
         request: what is asked for, like JSON.
@@ -186,7 +186,10 @@ def read_history(run: pathlib.Path) -> list[dict]:
     """The rows of `history.csv`."""
     with open(run / "history.csv", newline="", encoding="utf-8") as file:
         return [
-            {name: (int if name in ("round", "step") else float)(value) for name, value in row.items()}
+            {
+                name: (int if name in ("round", "step") else float)(value)
+                for name, value in row.items()
+            }
             for row in csv.DictReader(file)
         ]
 

@@ -7,18 +7,19 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 import keras_mixer.data
 from keras_mixer import evaluation
 from keras_mixer.data import ImageData
 from keras_mixer.runs import directory
 from keras_mixer.runs.report import write_report
+from keras_mixer.runs.tensorboard import TensorBoard
 from keras_mixer.runs.trials import choose_rate, repeat
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import Recipe, RunCallback, adapt, build_model, finetune
@@ -80,7 +81,7 @@ class Place:
 
 def run(
     request: Request,
-    place: Place = Place(),  # noqa: B008
+    place: Place = Place(),
     *,
     say: Callable[[str], None] = print,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -114,12 +115,15 @@ def run(
         resume=place.resume,
         new=place.new,
     )
-    with directory.locked(path):
+    with directory.locked(path), _removed_if_nothing_was_done(path, goes_on):
         config = _config(request, asked, place, data)
         if goes_on:
             say(f"run: going on with {path}")
             config["training_seconds"] = directory.read_config(path)["training_seconds"]
         directory.write_config(path, config)
+        watch: list[keras.callbacks.Callback] = [_Files(path, config, say)]
+        if place.tensorboard:
+            watch.append(TensorBoard(path / "tensorboard"))
         if request.cache:
             data = dataclasses.replace(data, train=data.train.cached())
             size = sum(picture.nbytes for picture in data.train.pictures)
@@ -127,9 +131,11 @@ def run(
 
         def train(recipe: Recipe, data: ImageData, seed: int, folder: pathlib.Path, watch=()):
             """A model trained with its state below `folder`."""
+            say("model: building")
             model = request.build(recipe, data.classes, seed)
             config["weights"] = str(model.load_report) if model.load_report else None
-            trained = finetune(
+            say(f"weights: {config['weights'] or 'none (random initial weights)'}")
+            return finetune(
                 model,
                 data,
                 recipe,
@@ -138,26 +144,20 @@ def run(
                 say=say,
                 callbacks=[*watch, *callbacks],
                 verbose=0,
-            )
-            return trained.model
+            ).model
 
         if request.sweep:
             dev = keras_mixer.data.load(request.data, place.data_dir, dev=True)
-            recipe, config["sweep"] = choose_rate(path / "sweep", recipe, dev, request.seed, train, say)
-        watch: list[keras.callbacks.Callback] = [_Files(path, config, say)]
-        if place.tensorboard:
-            from keras_mixer.runs.tensorboard import TensorBoard
-
-            watch.append(TensorBoard(path / "tensorboard"))
+            sweep = path / "sweep"
+            recipe, config["sweep"] = choose_rate(sweep, recipe, dev, request.seed, train, say)
+        config["recipe"] = dataclasses.asdict(recipe)
         model = train(recipe, data, request.seed, path, watch)
         say(f"judging: {len(data.test):,} test images")
         probabilities = evaluation.predict(model, data.test, crop=recipe.evaluation_crop, verbose=0)
         result = evaluation.score(probabilities, data.test.labels)
         if request.seeds > 1:
-            config["seeds"] = repeat(
-                path, recipe, data, range(request.seed, request.seed + request.seeds), result, train, say
-            )
-        config["recipe"] = dataclasses.asdict(recipe)
+            seeds = range(request.seed, request.seed + request.seeds)
+            config["seeds"] = repeat(path, recipe, data, seeds, result, train, say)
         config["metrics"] = {
             "top_1": result.top_1,
             "top_5": result.top_5,
@@ -172,6 +172,17 @@ def run(
     return directory.load_run(path)
 
 
+@contextlib.contextmanager
+def _removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool):
+    """Leaves no new directory behind where an error came before the first checkpoint."""
+    try:
+        yield
+    except BaseException:
+        if not goes_on and not list(path.rglob("step-*.json")) and not (path / "sweep").exists():
+            shutil.rmtree(path)
+        raise
+
+
 class _Files(RunCallback):
     """Keeps `history.csv`, `last.keras` and the time in `run.json`, and says how a run begins."""
 
@@ -180,6 +191,7 @@ class _Files(RunCallback):
         self._path, self._config, self._say = path, config, say
 
     def on_run_begin(self, recipe, model, step):
+        self._best = recipe.keep_best
         trainable, every = adapt.parameter_counts(model)
         self._say(f"model: {every:,} parameters, {trainable:,} of them trained")
         if step:
@@ -192,8 +204,9 @@ class _Files(RunCallback):
         self._config["training_seconds"] = round(time.perf_counter() - self._start, 1)
         directory.write_config(self._path, self._config)
 
-    def on_last_weights(self, model):
-        directory.save_model(self._path / "last.keras", model)
+    def on_run_end(self, model):
+        if self._best:
+            directory.save_model(self._path / "last.keras", model)
 
 
 def _tell_data(data: ImageData, say) -> None:

@@ -36,3 +36,6 @@ class TensorBoard(RunCallback):
         for name, value in row.items():
             self._writer.add_scalar(name.replace("val_", "held_out/", 1), value, step)
         self._writer.flush()
+
+    def on_run_end(self, model):
+        self._writer.close()

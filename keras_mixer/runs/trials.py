@@ -81,9 +81,8 @@ def _trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, tra
     result = folder / "result.json"
     if not result.is_file():
         model = train(recipe, data, seed, folder)
-        top_1 = evaluation.evaluate(
-            model, data.test, crop=recipe.evaluation_crop, verbose=0
-        ).top_1
+        top_1 = evaluation.evaluate(model, data.test, crop=recipe.evaluation_crop, verbose=0).top_1
+        folder.mkdir(parents=True, exist_ok=True)
         write_text(result, json.dumps({"top_1": top_1, "seed": seed}) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return json.loads(result.read_text(encoding="utf-8"))["top_1"]

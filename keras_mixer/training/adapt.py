@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 
 from keras_mixer.layers import MixerLayer
 
@@ -48,6 +49,8 @@ def merge_lora(model: keras.Model) -> keras.Model:
     """A plain model with the adapters of `model` multiplied into its kernels."""
     values = {v.path: v for v in model.weights}
     values |= {dense._kernel.path: dense.kernel for dense in _mlp_layers(model)}
+    # As copies, for on JAX a step of one model may take the memory of its arrays.
+    values = {path: np.array(keras.ops.convert_to_numpy(value)) for path, value in values.items()}
     plain = type(model).from_config(model.get_config())
     for variable in plain.weights:
         variable.assign(values[variable.path])

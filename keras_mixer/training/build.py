@@ -96,5 +96,5 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
         if wanted not in (value, defaults[field]):
             raise ValueError(
                 f"The recipe {recipe.name} asks for {field}={wanted!r} and {model.name} has "
-                f"{value!r}. Build it so, pass its name, or use `recipe.replace({field}={value!r})`."
+                f"{value!r}. Build it so, or use `recipe.replace({field}={value!r})`."
             )

@@ -132,7 +132,7 @@ class _DamagedError(Exception):
 
 @contextlib.contextmanager
 def in_one_step(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A temporary name to write; afterwards the file has its own, whole, whenever the power goes."""
+    """A temporary name to write; then the file has its own, whole, whenever the power goes."""
     temporary = path.with_name(path.name + ".tmp")
     yield temporary
     with open(temporary, "rb+") as file:

@@ -23,9 +23,9 @@ class Trained(NamedTuple):
     """What a training gives.
 
     Args:
-        model: the trained model, compiled.
-        history: a list for each of `round`, `step`, `learning_rate`, `loss`, `top_1`, `val_loss` and
-            `val_top_1`, with an entry for each evaluation.
+        model: the trained model.
+        history: a list for each of `round`, `step`, `learning_rate`, `loss`, `top_1`, `val_loss`
+            and `val_top_1`, with an entry for each evaluation.
     """
 
     model: keras.Model
@@ -100,7 +100,10 @@ def finetune(
 
 
 def pretrain(
-    model: keras.Model | MixerSpec | str, data: ImageData, recipe: Recipe | str | None = None, **options
+    model: keras.Model | MixerSpec | str,
+    data: ImageData,
+    recipe: Recipe | str | None = None,
+    **options,
 ) -> Trained:
     """Trains from random weights: `finetune` with another default recipe, and no weights.
 
@@ -125,7 +128,9 @@ def _recipe(recipe: Recipe | str | None, default: str) -> Recipe:
     return RECIPES[name]
 
 
-def _judged_on(data: ImageData, recipe: Recipe, validation: Split | None) -> tuple[ImageData, Split]:
+def _judged_on(
+    data: ImageData, recipe: Recipe, validation: Split | None
+) -> tuple[ImageData, Split]:
     """What is trained on, and what is judged on after each round."""
     if validation is not None:
         return data, validation

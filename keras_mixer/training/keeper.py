@@ -28,15 +28,15 @@ class RunCallback(keras.callbacks.Callback):
     def on_round_end(self, history: list[dict]) -> None:
         """Called after each evaluation, with a row for each one so far."""
 
-    def on_last_weights(self, model: keras.Model) -> None:
-        """Called at the end, before `keep_best` puts the best weights in the place of the last."""
+    def on_run_end(self, model: keras.Model) -> None:
+        """Called with the last weights, before `keep_best` puts the best ones in their place."""
 
 
 class Keeper(keras.callbacks.Callback):
     """The callback that holds the `State` of a run.
 
-    It saves at the end of each round, before the evaluation of a long one, every few minutes, and at
-    the end of the step in which a signal came; a signal in an evaluation ends that without saving.
+    It saves at the end of each round, before the evaluation of a long one, every few minutes, and
+    at the end of the step in which a signal came; one in an evaluation ends that without saving.
 
     It acts before a step rather than after one, and its `on_train_batch_end` runs in a thread, for
     otherwise Keras on JAX would wait for each step. Nor may `fit` run ahead of the computation by
@@ -122,7 +122,7 @@ class Keeper(keras.callbacks.Callback):
         # on TensorFlow, which changes the weights a little at each evaluation.
         if self.recipe.ema is not None:
             model = self.model
-            self._raw = [ops.convert_to_numpy(v) for v in model.trainable_variables]
+            self._raw = _copies(model.trainable_variables)
             _set(model.trainable_variables, _averages(model))
 
     def on_test_batch_begin(self, batch, logs=None):
@@ -150,7 +150,10 @@ class Keeper(keras.callbacks.Callback):
         if self.recipe.keep_best and best == len(scores) - 1:
             self._best = _arrays("best", model.variables)
             if self.recipe.ema is not None:
-                averages = {id(v): a for v, a in zip(model.trainable_variables, _averages(model), strict=True)}
+                averages = {
+                    id(v): a
+                    for v, a in zip(model.trainable_variables, _averages(model), strict=True)
+                }
                 self._best |= _arrays("best", [averages.get(id(v), v) for v in model.variables])
         patience = self.recipe.early_stopping
         if patience and len(scores) - 1 - best >= patience:
@@ -164,13 +167,14 @@ class Keeper(keras.callbacks.Callback):
 
     def finish(self, model: keras.Model) -> None:
         """Gives a model its final weights, the averages or the best ones, and saves the end."""
-        model.optimizer.hold_averages = False
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+        if self.recipe.ema is not None:
+            _set(model.trainable_variables, _averages(model))
+        last = adapt.merge_lora(model) if self.recipe.lora_rank else model
+        for watcher in self.watchers:
+            watcher.on_run_end(last)
         if self._best:
-            last = adapt.merge_lora(model) if self.recipe.lora_rank else model
-            for watcher in self.watchers:
-                watcher.on_last_weights(last)
             _assign("best", model.variables, self._best)
+        model.optimizer.hold_averages = False
         self.state.arrays = _arrays("model", model.variables)
         if self._checkpoints:
             self._checkpoints.save(self.state)
@@ -198,8 +202,13 @@ def rate_at(model: keras.Model, step: int) -> float:
     return float(ops.convert_to_numpy(schedule(calls)))
 
 
-def _averages(model: keras.Model) -> list:
-    return [ops.convert_to_numpy(v) for v in model.optimizer._model_variables_moving_average]
+def _averages(model: keras.Model) -> list[np.ndarray]:
+    return _copies(model.optimizer._model_variables_moving_average)
+
+
+def _copies(values) -> list[np.ndarray]:
+    """As arrays of their own: what a backend shows of its memory changes with it."""
+    return [np.array(ops.convert_to_numpy(value)) for value in values]
 
 
 def _set(variables, values) -> None:
@@ -209,8 +218,7 @@ def _set(variables, values) -> None:
 
 def _arrays(group: str, values) -> dict[str, np.ndarray]:
     """`{group/number: array}`; names of variables are no use, for seeds are named by chance."""
-    # Copies: what a backend shows of its memory changes with it.
-    return {f"{group}/{i:05d}": np.array(ops.convert_to_numpy(v)) for i, v in enumerate(values)}
+    return {f"{group}/{i:05d}": array for i, array in enumerate(_copies(values))}
 
 
 def _assign(group: str, variables, arrays: dict[str, np.ndarray]) -> None:

@@ -21,7 +21,9 @@ class SigmoidCrossentropy(keras.losses.Loss):
         labels and predictions `(batch, classes)`; a loss in nats.
     """
 
-    def __init__(self, from_logits=True, label_smoothing=0.0, name="sigmoid_crossentropy", **kwargs):
+    def __init__(
+        self, from_logits=True, label_smoothing=0.0, name="sigmoid_crossentropy", **kwargs
+    ):
         super().__init__(name=name, **kwargs)
         self.from_logits = from_logits
         self.label_smoothing = label_smoothing

@@ -72,7 +72,19 @@ class _Extended:
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
 class AdamW(_Extended, _of_backend(keras.optimizers.AdamW)):
-    """`keras.optimizers.AdamW` with a rate for each layer; decay is multiplied by the rate."""
+    """`keras.optimizers.AdamW` with a rate for each layer, and epsilon where Adam's paper has it.
+
+    The step is `m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)` (Kingma and Ba 2014,
+    https://arxiv.org/abs/1412.6980, algorithm 1), as in Optax. Keras adds epsilon to `sqrt(v)`
+    itself, which makes it 32 times as large at the first step: much, where a head of zeros lets
+    gradients begin at nothing. The decay of the weights is multiplied by the rate.
+    """
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        whole, step = self.epsilon, ops.cast(self.iterations + 1, "float32")
+        self.epsilon = whole * ops.sqrt(1 - ops.power(self.beta_2, step))
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+        self.epsilon = whole
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")

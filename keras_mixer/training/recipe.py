@@ -39,7 +39,8 @@ class Recipe:
             numbers are those of the whole batch.
         steps: number of optimiser steps; or `None`, and `epochs` says it.
         epochs: passes over the training images, instead of `steps`.
-        warmup_steps: steps of linear growth of the rate from 0; part of the steps.
+        warmup_steps: steps of linear growth of the rate from 0, part of the steps; below 1, their
+            share of the steps.
         decay: form of the way down to 0 after the warm-up, `"cosine"` or `"linear"`.
         clip_norm: largest global norm of a gradient, or `None`.
         weight_decay: decoupled, of kernels alone, multiplied by the learning rate; `"adamw"` only.
@@ -90,7 +91,7 @@ class Recipe:
     accumulation: int = 1
     steps: int | None = 500
     epochs: float | None = None
-    warmup_steps: int = 50
+    warmup_steps: float = 50
     decay: str = "cosine"
     clip_norm: float | None = 1.0
     weight_decay: float = 0.0
@@ -170,18 +171,24 @@ class Recipe:
         """
         if changes.get("epochs") is not None:
             changes.setdefault("steps", None)
+            if self.steps is not None and self.warmup_steps >= 1:
+                changes.setdefault("warmup_steps", self.warmup_steps / self.steps)
         elif changes.get("steps") is not None:
             changes.setdefault("epochs", None)
-            if self.steps is not None:
-                changes.setdefault("warmup_steps", self.warmup_steps * changes["steps"] // self.steps)
+            if self.steps is not None and self.warmup_steps >= 1:
+                changes.setdefault(
+                    "warmup_steps", self.warmup_steps * changes["steps"] // self.steps
+                )
         return dataclasses.replace(self, **changes)
 
     def for_images(self, images: int) -> "Recipe":
-        """The recipe with the number of steps that its `epochs` over so many images are."""
-        if self.epochs is None:
-            return self
-        steps = max(1, int(self.epochs * images / self.batch_size))
-        return dataclasses.replace(self, steps=steps, epochs=None)
+        """The recipe in whole steps: those that its `epochs` over so many images are."""
+        steps, warmup = self.steps, self.warmup_steps
+        if steps is None:
+            assert self.epochs is not None
+            steps = max(1, int(self.epochs * images / self.batch_size))
+        warmup = int(warmup * steps) if warmup < 1 else int(warmup)
+        return dataclasses.replace(self, steps=steps, epochs=None, warmup_steps=warmup)
 
     def rounds(self) -> list[int]:
         """The optimiser steps after which the model is judged; the last one ends the run."""

@@ -7,13 +7,15 @@ from keras_mixer.training.recipe import Recipe
 # Table 4 and appendix B.1.1). Rate 0.03 and the warm-up of 500 steps for 10,000 are the defaults of
 # google-research/vision_transformer; for 500 steps no source gives a warm-up, and a tenth is taken.
 _FINETUNE = "MLP-Mixer, section 3 and appendix C; ViT, Table 4 and appendix B.1.1"
-_FIVE = "mean of ImageNet, CIFAR-10, CIFAR-100, Pets and Flowers: 92.50 % (Table 3); none for it alone"
+_FIVE = (
+    "mean of ImageNet, CIFAR-10, CIFAR-100, Pets and Flowers: 92.50 % (Table 3); none for it alone"
+)
 _CIFAR10 = "96.82 %; from ImageNet weights 96.72 % (google-research/vision_transformer, README)"
-# Pre-training. Section 3 and Table 4 of appendix B. Loss and the head's first bias: the configurations
-# of google-research/big_vision (mlp_mixer_i1k.py, vit_i21k.py), which the paper does not state; for
-# JFT-300M, whose classes are not public, its loss is taken over and the bias left at 0. Decay is
-# Table 4's number times the learning rate, on kernels alone, as there (`wd` = 0.1 * 0.001 = 1e-4).
-# Core-days and accuracies: Table 3.
+# Pre-training. Section 3 and Table 4 of appendix B. Loss and the head's first bias, which the paper
+# does not state: the configurations of google-research/big_vision (mlp_mixer_i1k.py, vit_i21k.py);
+# for JFT-300M, whose classes are not public, the loss is taken over and the bias left at 0. Decay
+# is Table 4's number times the learning rate, on kernels alone, as there (`wd` = 0.1 * 0.001 =
+# 1e-4). Core-days and accuracies: Table 3.
 _PRETRAIN = "MLP-Mixer, section 3 and appendix B, Table 4; loss: google-research/big_vision"
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818
+class Interrupted(KeyboardInterrupt):
     """A run was asked to end, and saved itself first.
 
     Args:

@@ -1,15 +1,25 @@
 """The commands on real pictures, in this process."""
 
 import csv
+import dataclasses
+import io
 import json
+import pathlib
+import re
 import shutil
 
+import click
 import keras
 import numpy as np
 import pytest
+import rich.console
 
 import keras_mixer
 import keras_mixer_cli
+from keras_mixer.training import RECIPES, Recipe
+from keras_mixer.training.recipe import CHOICES
+from keras_mixer_cli import progress
+from keras_mixer_cli.recipe_options import FIELDS
 
 BACKEND = keras.backend.backend()
 
@@ -36,16 +46,15 @@ def trained(run_command, image_folder, tmp_path):
     assert code == 0, err
     assert f"backend: {BACKEND} (KERAS_BACKEND)" in err
     assert "weights: none (random initial weights)" in out
+    assert "parameters, 153,538 of them trained" in out
     assert "16 images to train on, 4 held out, 2 classes" in out
     return tmp_path / "run"
 
 
 def test_finetune_a_folder_then_evaluate_and_predict(trained, run_command, image_folder):
-    assert sorted(p.name for p in trained.iterdir()) == [
-        "history.csv",
-        "labels.json",
-        "model.keras",
-        "run.json",
+    assert sorted(p.name for p in trained.iterdir() if p.name != ".lock") == [
+        *("confusion.png", "curves.png", "history.csv", "labels.json", "model.keras"),
+        *("report.html", "run.json", "samples.png"),
     ]
     config = json.loads((trained / "run.json").read_text())
     assert config["metrics"]["top_1"] == 1.0
@@ -55,7 +64,7 @@ def test_finetune_a_folder_then_evaluate_and_predict(trained, run_command, image
     assert json.loads((trained / "labels.json").read_text()) == ["blue", "red"]
     rows = list(csv.DictReader((trained / "history.csv").read_text().splitlines()))
     assert len(rows) == 10
-    assert {"epoch", "loss", "top_1", "val_loss", "val_top_1"} <= set(rows[0])
+    assert {"step", "learning_rate", "loss", "top_1", "val_loss", "val_top_1"} <= set(rows[0])
 
     code, out, _ = run_command("evaluate", trained, "--json")
     assert code == 0
@@ -138,12 +147,22 @@ def test_models_lists_every_spec(run_command):
         (["finetune", "digits", "--recipe", "x"], 2, "'x' is not one of imagenet, pets"),
         (["finetune", "digits", "--image-size", "30"], 2, "30x30 pixels is not a whole number of"),
         (["finetune", "digits", "--image-size", "big"], 2, "neither PIXELS nor HEIGHTxWIDTH"),
-        (["finetune", "digits", "--steps", "0"], 2, "'--steps'"),
+        (["finetune", "digits", "--steps", "0"], 2, "`steps` must be positive. Received: 0"),
+        (["finetune", "digits", "--steps", "many"], 2, "'many' is not a valid integer"),
+        (["finetune", "digits", "--precision", "bfloat16"], 2, "'bfloat16' is not one of"),
+        (["finetune", "digits", "--set", "stepps=3"], 2, "'stepps=3' is not FIELD=VALUE, with"),
+        (["finetune", "digits", "--set", "ema=much"], 2, "'much' is not a valid float"),
+        (["finetune", "digits", "--remat", "--dropout", "0.1"], 2, "`remat` and `dropout` exclude"),
+        (["finetune", "digits", "--resume", "--new"], 2, "--resume and --new exclude each other"),
+        (["finetune", "digits", "--resume"], 1, "There is no unfinished run of this command"),
+        (["finetune", "digits", "--quiet", "--json-lines"], 2, "exclude each other"),
+        (["recipes", "show", "petz"], 2, "'petz' is not one of imagenet, pets"),
+        (["runs", "."], 2, ". holds no runs"),
         (["finetune", "digits", "--backend", "theano"], 2, "'theano' is not one of"),
         (["finetune"], 2, "Missing argument 'DATA'"),
         (["evaluate", "nowhere"], 2, "'nowhere' does not exist"),
         (["predict", "."], 2, "Missing argument 'IMAGES...'"),
-        (["evaluate", "."], 1, "not the directory of a finished run: it has no run.json"),
+        (["evaluate", "."], 1, "not the directory of a run: it has no run.json"),
         (["finetune", "digits", "--weights", "imagenet"], 1, "were never published for mixer_ti4"),
         (["finetune", "digits", "--weights", "x.keras"], 1, "names a file that does not exist"),
     ],
@@ -190,7 +209,7 @@ def test_bad_pictures(trained, run_command, image_folder, tmp_path):
 def test_runs_are_not_mixed_up(trained, run_command, image_folder, tmp_path):
     code, _, err = run_command("finetune", image_folder, *SMALL, "--output", trained)
     assert code == 1
-    assert "is not an empty folder, and nothing is overwritten" in err
+    assert "holds a finished run, and nothing is overwritten" in err
     code, _, err = run_command("evaluate", trained, "digits")
     assert code == 1
     assert "digits has the classes 0, 1, 2, 3, 4 and 5 more" in err
@@ -203,3 +222,84 @@ def test_runs_are_not_mixed_up(trained, run_command, image_folder, tmp_path):
 def test_debug_shows_the_traceback(run_command):
     with pytest.raises(FileNotFoundError):
         run_command("evaluate", ".", "--debug")
+
+
+def test_a_run_as_json_lines(run_command, image_folder):
+    code, out, err = run_command("finetune", image_folder, *SMALL, "--json-lines", "--seeds", "2")
+    assert code == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds.count("round") == 20  # Ten for each seed.
+    assert kinds.count("begin") == 2
+    assert kinds[-1] == "result"
+    assert {"step", "loss", "val_top_1", "images_a_second"} <= set(events[kinds.index("round")])
+    assert events[-1]["top_1"] == events[-1]["seeds"]["top_1"]["0"]
+    code, out, err = run_command("runs")
+    assert code == 0
+    assert "folder-mixer_ti4-1" in out
+    assert "±" in out
+    code, out, _ = run_command("runs", "runs", "--json")
+    assert json.loads(out)["seed"] == 0
+
+
+def test_quiet(run_command, image_folder):
+    code, out, err = run_command(
+        *("finetune", image_folder, *SMALL, "--quiet", "--steps", "2", "--set", "clip_norm=none"),
+        *("--set", "learning_rates=0.1,0.2", "--no-flip", "--ema", "none"),
+    )
+    assert code == 0, err
+    assert out == ""
+    config = json.loads(pathlib.Path("runs/folder-mixer_ti4-1/run.json").read_text())
+    assert config["recipe"]["clip_norm"] is None
+    assert config["recipe"]["learning_rates"] == [0.1, 0.2]
+    assert config["recipe"]["flip"] is False
+
+
+def test_pretrain(run_command, image_folder):
+    few = ("--model", "mixer_ti4", "--epochs", "2", "--batch-size", "8", "--warmup-steps", "0.1")
+    code, out, err = run_command("pretrain", image_folder, *few)
+    assert code == 0, err
+    assert "recipe: small, 4 steps of 8 images" in out
+    assert "weights: none (random initial weights)" in out
+
+
+def test_recipes(run_command):
+    code, out, _ = run_command("recipes")
+    assert code == 0
+    assert all(name in out for name in RECIPES)
+    code, out, _ = run_command("recipes", "show", "pretrain_imagenet_b")
+    assert code == 0
+    for text in ("keras-mixer pretrain imagenet", "Table 4", "76.44 %", "10 core-days", "0.1"):
+        assert text in out
+    code, out, _ = run_command("recipes", "show", "cifar10", "--json")
+    assert json.loads(out)["steps"] == 10_000
+
+
+def test_every_field_of_a_recipe_is_an_option():
+    told = {"name", "source", "result", "cost", "data"}
+    assert list(FIELDS) == [f.name for f in dataclasses.fields(Recipe) if f.name not in told]
+    choices = {name: kind for name, (kind, _) in FIELDS.items() if isinstance(kind, click.Choice)}
+    for name, kind in choices.items():
+        allowed = {
+            "crop": keras_mixer.data.TRAINING_CROPS,
+            "evaluation_crop": keras_mixer.data.EVALUATION_CROPS,
+        }.get(name) or CHOICES[name]
+        assert set(kind.choices) == set(allowed), name
+    assert set(FIELDS["augment"][0].kind.choices) == set(keras_mixer.data.AUGMENTATIONS)
+
+
+def test_a_bar_on_a_terminal(image_folder, monkeypatch, tmp_path):
+    """What a terminal is shown, with the last state of the bar."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress.Bar, "REFRESH", 0)
+    screen = io.StringIO()
+    console = rich.console.Console(file=screen, force_terminal=True, width=160, highlight=False)
+    monkeypatch.setattr(progress, "Console", lambda **_: console)
+    assert keras_mixer_cli.main(["finetune", str(image_folder), *SMALL, "--quiet"]) == 0
+    assert screen.getvalue() == ""
+    assert keras_mixer_cli.main(["finetune", str(image_folder), *SMALL]) == 0
+    shown = re.sub(r"\x1b\[[\d;?]*\w", "", screen.getvalue())  # Without colours.
+    assert re.search(r"compiling .* 0/20", shown)
+    numbers = r"20/20 [\d,]+ images/s  loss \d\.\d{4}  top-1 [\d.]+ %  rate \d\.\d\de-0\d"
+    assert re.search(rf"(training|judging) .* {numbers}  0:00:00 left", shown)
+    assert "step 20 of 20: loss" in shown

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix
 from runs.judged import HISTORY, HOSTILE, ROW, judged
+from sklearn.metrics import accuracy_score, confusion_matrix
 
 from keras_mixer.data import Split
 from keras_mixer.runs import figures

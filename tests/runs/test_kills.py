@@ -50,9 +50,7 @@ def ended(process):
 
 def assert_equal_runs(one, other):
     one, other = runs.load_run(one), runs.load_run(other)
-    for own, its in zip(
-        one.load_model().weights, other.load_model().weights, strict=True
-    ):
+    for own, its in zip(one.load_model().weights, other.load_model().weights, strict=True):
         np.testing.assert_array_equal(
             keras.ops.convert_to_numpy(own), keras.ops.convert_to_numpy(its), err_msg=own.path
         )

@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import confusion_matrix, recall_score
 from runs.judged import HISTORY, HOSTILE, ROW, judged
+from sklearn.metrics import confusion_matrix, recall_score
 
 from keras_mixer.data import Split
 from keras_mixer.runs.report import write_report

@@ -1,12 +1,17 @@
 """`model.fit` on each kind of data, and fine-tuning by a recipe."""
 
+import dataclasses
+import json
+import shutil
+
 import keras
 import numpy as np
 import pytest
+from sklearn.utils import class_weight
 
-from keras_mixer import Mixer, data, finetune
-from keras_mixer.training import RECIPES, Recipe, default_recipe
-from keras_mixer.training.fit import make_optimizer
+from keras_mixer import Mixer, data, finetune, pretrain
+from keras_mixer.training import Recipe, keeper, training_batches
+from keras_mixer.training.batches import balanced_weights
 
 
 class Pictures(keras.utils.PyDataset):
@@ -72,26 +77,231 @@ RECIPE = Recipe("mine", "a test", steps=12, warmup_steps=2, batch_size=8, learni
 def test_finetune_learns_from_logits_and_from_probabilities(tiny, two_colours, activation):
     keras.utils.set_random_seed(0)
     model = Mixer(tiny, weights=None, classes=2, classifier_activation=activation)
-    history = finetune(model, two_colours, RECIPE, verbose=0)
-    assert history.model is model
-    assert len(history.history["val_top_1"]) == RECIPE.steps // RECIPE.steps_per_round
-    assert history.history["val_top_1"][-1] == 1.0
+    trained, history = finetune(model, two_colours, RECIPE, verbose=0)
+    assert trained is model
+    assert history["step"] == RECIPE.rounds()
+    assert history["val_top_1"][-1] == 1.0
+    assert history["learning_rate"] == pytest.approx([RECIPE.rate(s - 1) for s in history["step"]])
     assert int(model.optimizer.iterations) == RECIPE.steps
 
 
-def test_the_same_seed_gives_the_same_weights(tiny, two_colours):
-    def train(seed):
-        keras.utils.set_random_seed(0)
-        model = Mixer(tiny, weights=None, classes=2, classifier_activation=None)
-        finetune(model, two_colours, RECIPE, seed=seed, verbose=0)
-        return np.concatenate([w.ravel() for w in model.get_weights()])
+def test_a_model_by_name(two_colours):
+    recipe = RECIPE.replace(steps=2, weights=None)
+    model, _ = finetune("mixer_ti4", two_colours, recipe, image_size=(16, 24), verbose=0)
+    assert model.input_shape == (None, 16, 24, 3)
+    assert model.output_shape == (None, 2)
+    with pytest.raises(ValueError, match=r"Unknown model 'mixer_q4'. Choose one of: mixer_s32"):
+        finetune("mixer_q4", two_colours, recipe)
 
-    np.testing.assert_array_equal(train(1), train(1))
-    assert not np.array_equal(train(1), train(2))
+
+def test_pretraining_never_asks_for_weights(tiny, two_colours):
+    recipe = RECIPE.replace(steps=2, weights="imagenet21k", loss="sigmoid", head_bias=-3.0)
+    model, history = pretrain(tiny, two_colours, recipe, seed=5, verbose=0)
+    assert model.load_report is None
+    # Sigmoid, summed over two classes, from logits of -3 exactly: the head's kernel begins at zero.
+    first = np.log1p(np.exp(3.0)) + np.log1p(np.exp(-3.0))
+    assert history["loss"][0] == pytest.approx(first, rel=1e-3)
+
+
+def weights_of(trained):
+    return np.concatenate([w.ravel() for w in trained.model.get_weights()])
+
+
+RANDOM = RECIPE.replace(dropout=0.1, stochastic_depth=0.1, mixup=0.2, ema=0.9, accumulation=2)
+RANDOM = RANDOM.replace(weights=None)
+
+
+def test_the_same_seed_gives_the_same_weights(tiny, two_colours):
+    first, again, other = (
+        weights_of(finetune(tiny, two_colours, RANDOM, seed=seed, verbose=0)) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+class Stop(keras.callbacks.Callback):
+    """Fails before the step that a run has come to after so many calls."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.calls = calls
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.calls -= 1
+        if self.calls < 0:
+            raise RuntimeError("stopped")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"keep_best": True, "early_stopping": 5},
+        {"head_steps": 4},
+        {"lora_rank": 2, "layer_decay": 0.5, "optimizer": "adamw", "weight_decay": 0.1},
+        {"linear_probe": True},
+        {"precision": "mixed_bfloat16"},
+    ],
+    ids=lambda change: next(iter(change), "plain"),
+)
+def test_a_run_goes_on_from_any_step(tiny, two_colours, tmp_path, change, monkeypatch):
+    """Saved before each step, stopped in the middle, at a round's end, after the head's steps."""
+    folder = tmp_path / "checkpoints"
+    monkeypatch.setattr(keeper, "SAVE_EVERY", 0)
+    recipe = RANDOM.replace(evaluations=3, **change)
+    whole = finetune(tiny, two_colours, recipe, verbose=0)
+    for calls in (3, 5, 2, 6, 1):  # Parts of steps; 24 in all.
+        with pytest.raises(RuntimeError, match="stopped"):
+            finetune(
+                *(tiny, two_colours, recipe),
+                verbose=0,
+                checkpoints=folder,
+                callbacks=[Stop(calls)],
+            )
+    pieces = finetune(tiny, two_colours, recipe, verbose=0, checkpoints=folder)
+    np.testing.assert_array_equal(weights_of(pieces), weights_of(whole))
+    assert pieces.history == whole.history
+    # One that has ended is not trained again.
+    again = finetune(tiny, two_colours, recipe, verbose=0, checkpoints=folder, callbacks=[Stop(0)])
+    np.testing.assert_array_equal(weights_of(again), weights_of(whole))
+    assert again.history == whole.history
+
+
+def test_a_run_of_another_configuration_does_not_go_on(tiny, two_colours, tmp_path):
+    folder = tmp_path / "checkpoints"
+
+    def train(recipe, **options):
+        finetune(tiny, two_colours, recipe, verbose=0, checkpoints=folder, **options)
+
+    train(RANDOM)
+    with pytest.raises(ValueError, match=r"recipe.learning_rate was 0.05 and is now 0.1"):
+        train(RANDOM.replace(learning_rate=0.1))
+    with pytest.raises(ValueError, match=r"seed was 0 and is now 1"):
+        train(RANDOM, seed=1)
+    with pytest.raises(ValueError, match=r"input_shape\S* was .*; "):
+        train(RANDOM.replace(ema=None), image_size=(16, 24))
+    with pytest.raises(ValueError, match=r"validation was '4 images, \w+' and is now '16 images"):
+        train(RANDOM, validation=two_colours.train)
+    with pytest.raises(ValueError, match=r"note was None and is now 'other'"):
+        train(RANDOM, identity={"note": "other"})
+    train(dataclasses.replace(RANDOM, source="elsewhere"))
+
+
+def test_what_chooses_is_not_the_test_split(tiny, two_colours, tmp_path):
+    folder = tmp_path / "checkpoints"
+
+    def judged_on(recipe):
+        finetune(tiny, two_colours, recipe, verbose=0, checkpoints=folder)
+        manifest = json.loads(max(folder.glob("*.json")).read_text())
+        shutil.rmtree(folder)
+        return manifest["configuration"]["train"][:9], manifest["configuration"]["validation"][:9]
+
+    few = RANDOM.replace(steps=2)
+    assert judged_on(few) == ("16 images", "4 images,")
+    assert judged_on(few.replace(keep_best=True)) == ("14 images", "2 images,")
+    assert judged_on(few.replace(early_stopping=1)) == ("14 images", "2 images,")
+
+
+class Scores(keras.callbacks.Callback):
+    """Puts these in the place of the top-1 of each evaluation, and keeps the weights of then."""
+
+    def __init__(self, *scores):
+        super().__init__()
+        self.scores, self.weights = list(scores), []
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_top_1"] = self.scores[epoch]
+        self.weights.append(self.model.get_weights())
+
+
+def test_keep_best_and_early_stopping(tiny, two_colours):
+    recipe = RECIPE.replace(evaluations=6, weights=None, keep_best=True, early_stopping=2)
+    scores = Scores(0.2, 0.5, 0.9, 0.9, 0.4, 1.0)
+    model, history = finetune(tiny, two_colours, recipe, verbose=0, callbacks=[scores])
+    assert history["val_top_1"] == [0.2, 0.5, 0.9, 0.9, 0.4]  # The first 0.9, and two more.
+    for own, best, last in zip(
+        model.get_weights(), scores.weights[2], scores.weights[4], strict=True
+    ):
+        np.testing.assert_array_equal(own, best)
+        assert not np.array_equal(own, last)
+
+
+def test_averages_are_judged_and_kept(tiny, two_colours):
+    """Against averages of the weights after each step, computed beside the training."""
+    recipe = RECIPE.replace(weights=None, ema=0.7, evaluations=3, accumulation=2)
+    averages, judged = [], []
+
+    class Beside(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch % 2 == 0 and int(self.model.optimizer.iterations):
+                self.add()
+
+        def on_train_batch_end(self, batch, logs=None):  # So that Keras on JAX waits.
+            pass
+
+        def on_test_begin(self, logs=None):
+            self.add()
+
+        def on_test_batch_begin(self, batch, logs=None):
+            judged.append([np.array(v.numpy()) for v in self.model.trainable_variables])
+
+        def add(self):
+            if len(averages) == int(self.model.optimizer.iterations):
+                return
+            own = [v.numpy().astype("float64") for v in self.model.trainable_variables]
+            before = averages[-1] if averages else own
+            averages.append([0.7 * b + 0.3 * o for b, o in zip(before, own, strict=True)])
+
+    model, history = finetune(tiny, two_colours, recipe, verbose=0, callbacks=[Beside()])
+    assert len(averages) == recipe.steps
+    for step, weights in [*zip(history["step"], judged, strict=True)]:
+        for own, average in zip(weights, averages[step - 1], strict=True):
+            np.testing.assert_allclose(own, average, rtol=1e-5, atol=1e-6)
+    for own, average in zip(model.get_weights(), averages[-1], strict=True):
+        np.testing.assert_allclose(own, average, rtol=1e-5, atol=1e-6)
+
+
+def test_balanced_classes(tiny, rng):
+    """Weights as scikit-learn's, and a loss worked by hand: an image's is its label's weight."""
+    labels = np.array([0] * 9 + [1] * 3)
+    pictures = rng.integers(0, 256, (12, 8, 12, 3), dtype="uint8")
+    unequal = data.from_arrays((pictures, labels), (pictures, labels))
+    recipe = RECIPE.replace(class_weights="balanced", mixup=0.5, steps=4, batch_size=6)
+    plain = training_batches(unequal, recipe.replace(class_weights=None), (8, 12))
+    batches = training_batches(unequal, recipe, (8, 12))
+    weights = class_weight.compute_class_weight("balanced", classes=np.arange(2), y=labels)
+    for number in range(4):
+        x, y = plain[number]
+        images, targets, weight = batches[number]
+        np.testing.assert_array_equal(images, x)
+        np.testing.assert_array_equal(targets, y)
+        np.testing.assert_allclose(weight, y @ weights, rtol=1e-6)
+    model = Mixer(tiny, weights=None, classes=2, classifier_activation=None)
+    one = recipe.replace(steps=1)
+    _, history = finetune(model, unequal, one, verbose=0)
+    assert history["loss"][0] == pytest.approx(np.log(2) * batches[0][2].mean(), rel=1e-5)
+    with pytest.raises(ValueError, match="Class number 2 has no images to train on"):
+        balanced_weights(labels, 3)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tiny, two_colours, tmp_path):
+    folder = tmp_path / "checkpoints"
+    recipe = RECIPE.replace(weights=None, clip_norm=None, evaluations=12)
+
+    class Break(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 5:
+                self.model.get_layer("stem").bias.assign(np.full(8, np.nan))
+
+    with pytest.raises(
+        FloatingPointError, match=r"The loss is nan after step 6, at a learning rate"
+    ):
+        finetune(tiny, two_colours, recipe, verbose=0, checkpoints=folder, callbacks=[Break()])
+    assert max(folder.glob("*.json")).stem == "step-000000005"
 
 
 def test_models_that_do_not_fit_the_data(tiny, two_colours):
-    with pytest.raises(ValueError, match=r"has output of shape \(None, 5\).*has\s+2 classes"):
+    with pytest.raises(ValueError, match=r"has output of shape \(None, 5\).* has 2\s+classes"):
         finetune(Mixer(tiny, weights=None, classes=5), two_colours, RECIPE)
     grey = Mixer(tiny, weights=None, classes=2, input_shape=(8, 12, 1))
     with pytest.raises(ValueError, match="the pictures here are RGB"):
@@ -100,58 +310,36 @@ def test_models_that_do_not_fit_the_data(tiny, two_colours):
         finetune(grey, two_colours, "petz")
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_schedule_of_every_recipe(name):
-    """Linear from 0 to the peak, then half a cosine to 0; by the formula, not by Keras."""
-    recipe = RECIPES[name]
-    schedule = make_optimizer(recipe)._learning_rate
-    warm, peak, end = recipe.warmup_steps, recipe.learning_rate, recipe.steps
-    for step in {0, 1, warm // 2, warm, (warm + end) // 2, end - 1, end}:
-        if step < warm:
-            expected = peak * step / warm
-        else:
-            expected = peak * 0.5 * (1 + np.cos(np.pi * (step - warm) / (end - warm)))
-        actual = float(keras.ops.convert_to_numpy(schedule(step)))
-        assert actual == pytest.approx(expected, rel=1e-5, abs=1e-8), step
-
-
-@pytest.mark.parametrize("name", ["pets", "flowers102", "cifar10", "cifar100"])
-def test_recipes_of_the_paper(name):
-    """MLP-Mixer, section 3; ViT, Table 4: SGD 0.9, batch 512, clip 1, no weight decay."""
-    recipe = RECIPES[name]
-    assert recipe.steps == {"pets": 500, "flowers102": 500}.get(name, 10_000)
-    optimizer = make_optimizer(recipe)
-    assert type(optimizer) is type(keras.optimizers.SGD())
-    assert (optimizer.momentum, optimizer.global_clipnorm) == (0.9, 1.0)
-    assert optimizer.weight_decay is None
-    assert recipe.batch_size == 512
-
-
-def test_every_data_set_has_a_recipe():
-    rows = [row for row in data.DATASETS.values() if not row.unavailable]
-    assert {default_recipe(row.name) for row in rows} | {"folder"} == set(RECIPES)
-    assert default_recipe("tfds:beans") == default_recipe("my/pictures") == "folder"
-    for row in rows:
-        recipe = RECIPES[default_recipe(row.name)]
-        assert row.steps in (None, recipe.steps)
-        assert row.evaluation_crop == recipe.evaluation_crop
-
-
 @pytest.mark.parametrize(
-    ("steps", "expected"), [(500, 50), (10_000, 1000), (12, 1), (7, 1), (1, 1)]
-)
-def test_rounds_divide_the_steps(steps, expected):
-    assert RECIPES["pets"].replace(steps=steps).steps_per_round == expected
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
+    ("field", "value", "own"),
     [
-        ({"optimizer": "lion"}, "`optimizer` must be sgd or adamw"),
-        ({"learning_rate": 0}, "`learning_rate` must be positive"),
-        ({"warmup_steps": 500}, "`warmup_steps` must be at least 0 and below `steps` = 500"),
+        ("dropout", 0.1, 0.0),
+        ("stochastic_depth", 0.1, 0.0),
+        ("remat", True, False),
+        ("precision", "mixed_bfloat16", "float32"),
     ],
 )
-def test_bad_recipes(change, message):
-    with pytest.raises(ValueError, match=message):
-        RECIPES["pets"].replace(**change)
+def test_models_that_lack_what_the_recipe_asks_for(tiny, two_colours, field, value, own):
+    model = Mixer(tiny, weights=None, classes=2)
+    with pytest.raises(ValueError, match=f"asks for {field}={value!r} and tiny has {own!r}"):
+        finetune(model, two_colours, RECIPE.replace(**{field: value}))
+
+
+@pytest.mark.parametrize("field", ["layer_decay", "lora_rank"])
+def test_what_needs_the_layers_of_a_mixer(two_colours, field):
+    inputs = keras.Input((8, 12, 3))
+    scores = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs))
+    model = keras.Model(inputs, scores, name="plain")
+    _, history = finetune(model, two_colours, RECIPE, verbose=0)
+    assert history["loss"][-1] < history["loss"][0]
+    value = {"layer_decay": 0.5, "lora_rank": 2}[field]
+    with pytest.raises(ValueError, match=f"asks for {field}={value} and plain has"):
+        finetune(model, two_colours, RECIPE.replace(**{field: value}))
+
+
+def test_weights_in_bfloat16_are_refused(tiny, two_colours):
+    keras.config.set_dtype_policy("bfloat16")
+    model = Mixer(tiny, weights=None, classes=2)
+    keras.config.set_dtype_policy("float32")
+    with pytest.raises(ValueError, match="too coarse for the steps of training"):
+        finetune(model, two_colours, RECIPE)

@@ -1,0 +1,209 @@
+"""The recipes, field by field against the papers, and their schedules by closed forms."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from keras_mixer import SPECS, data, weights
+from keras_mixer.training import RECIPES, Recipe, default_pretraining, default_recipe
+from keras_mixer.training.loop import stretch
+from keras_mixer.training.schedules import WarmUp
+
+# MLP-Mixer (https://arxiv.org/abs/2105.01601), appendix B, Table 4: epochs, rate, decay,
+# RandAugment's magnitude, mixup, stochastic depth.
+TABLE_4 = {
+    "pretrain_imagenet_b": (300, 1e-3, 0.1, 15, 0.5, 0.1),
+    "pretrain_imagenet_l": (300, 1e-3, 0.1, 15, 0.5, 0.1),
+    "pretrain_imagenet21k_b": (300, 1e-3, 0.1, 10, 0.2, 0.1),
+    "pretrain_imagenet21k_l": (300, 1e-3, 0.1, 20, 0.5, 0.1),
+    "pretrain_jft300m_s": (5, 3e-3, 0.03, 0, 0, 0),
+    "pretrain_jft300m_b": (7, 3e-3, 0.03, 0, 0, 0),
+    "pretrain_jft300m_l32": (7, 1e-3, 0.03, 0, 0, 0),
+    "pretrain_jft300m_l": (14, 1e-3, 0.03, 0, 0, 0),
+    "pretrain_jft300m_h": (14, 1e-3, 0.03, 0, 0, 0),
+}
+# Section 3, and the ViT paper (https://arxiv.org/abs/2010.11929), Table 4.
+FINETUNING_STEPS = {
+    "imagenet": 20_000,
+    "pets": 500,
+    "flowers102": 500,
+    "cifar10": 10_000,
+    "cifar100": 10_000,
+    "vtab": 2500,
+}
+
+
+@pytest.mark.parametrize("name", TABLE_4)
+def test_pretraining_is_table_4(name):
+    recipe = RECIPES[name]
+    row = (
+        *(recipe.epochs, recipe.learning_rate, recipe.weight_decay),
+        *(recipe.randaugment_magnitude, recipe.mixup, recipe.stochastic_depth),
+    )
+    assert row == TABLE_4[name]
+    assert recipe.randaugment_layers == 2
+    assert (recipe.batch_size, recipe.warmup_steps, recipe.decay) == (4096, 10_000, "linear")
+    assert (recipe.optimizer, recipe.clip_norm, recipe.dropout) == ("adamw", 1.0, 0.0)
+    assert (recipe.crop, recipe.flip, recipe.weights) == ("inception_crop", True, None)
+    # As many steps as google-research/big_vision makes of 300 epochs of ImageNet.
+    if name == "pretrain_imagenet_b":
+        assert recipe.for_images(1_281_167).steps == 93_835
+
+
+@pytest.mark.parametrize("name", FINETUNING_STEPS)
+def test_finetuning_is_the_papers(name):
+    recipe = RECIPES[name]
+    assert recipe.steps == FINETUNING_STEPS[name]
+    assert (recipe.optimizer, recipe.batch_size, recipe.clip_norm) == ("sgd", 512, 1.0)
+    assert (recipe.decay, recipe.weight_decay, recipe.loss) == ("cosine", 0.0, "softmax")
+    rates = (0.003, 0.01, 0.03) if name == "vtab" else (0.003, 0.01, 0.03, 0.06)
+    assert recipe.learning_rates == rates
+    off = Recipe("off", "")
+    for field in ("ema", "label_smoothing", "class_weights", "head_steps", "linear_probe"):
+        assert getattr(recipe, field) == getattr(off, field)
+    for field in ("lora_rank", "layer_decay", "early_stopping", "keep_best", "mixup", "cutmix"):
+        assert getattr(recipe, field) == getattr(off, field)
+    assert (recipe.precision, recipe.accumulation, recipe.randaugment_magnitude) == (
+        "float32",
+        1,
+        0,
+    )
+
+
+def test_every_recipe_has_a_test():
+    assert {*TABLE_4, *FINETUNING_STEPS, "folder", "small", "digits"} == set(RECIPES)
+    for recipe in RECIPES.values():
+        assert recipe.source
+        assert recipe.model in SPECS
+        assert recipe.weights is None or recipe.weights in weights.WEIGHTS[recipe.model]
+
+
+def test_every_data_set_has_a_recipe():
+    rows = [row for row in data.DATASETS.values() if not row.unavailable]
+    for row in rows:
+        recipe = RECIPES[default_recipe(row.name)]
+        assert row.steps in (None, recipe.steps)
+        assert row.evaluation_crop == recipe.evaluation_crop
+    assert default_recipe("tfds:beans") == default_recipe("my/pictures") == "folder"
+    # Names of recipes are not names of data sets.
+    assert default_recipe("small") == default_recipe("pretrain_imagenet_b") == "folder"
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "expected"),
+    [
+        ("imagenet", None, "pretrain_imagenet_b"),
+        ("imagenet", "mixer_l16", "pretrain_imagenet_l"),
+        ("imagenet", "mixer_s16", "small"),
+        ("cifar10", "mixer_xs4", "small"),
+        ("digits", "mixer_ti4", "digits"),
+        ("my/pictures", "mixer_b16", "small"),
+    ],
+)
+def test_recipes_for_random_weights(data, model, expected):
+    assert default_pretraining(data, model) == expected
+
+
+def closed_form(recipe, step):
+    warm, peak, end = recipe.warmup_steps, recipe.learning_rate, recipe.steps
+    if step < warm:
+        return peak * step / warm
+    share = (step - warm) / (end - warm)
+    return peak * ((1 - share) if recipe.decay == "linear" else 0.5 * (1 + np.cos(np.pi * share)))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_schedule_at_every_step(name):
+    recipe = RECIPES[name].for_images(300_000_000 if "jft" in name else 1_281_167)
+    schedule = WarmUp(recipe.learning_rate, recipe.steps, recipe.warmup_steps, recipe.decay)
+    steps = np.arange(recipe.steps + 1)
+    expected = np.array([closed_form(recipe, step) for step in steps])
+    actual = keras.ops.convert_to_numpy(schedule(keras.ops.convert_to_tensor(steps, "int32")))
+    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=1e-6 * recipe.learning_rate)
+    assert actual.max() == pytest.approx(recipe.learning_rate)
+    assert actual[-1] == pytest.approx(0, abs=1e-9)
+    for step in (0, 1, recipe.warmup_steps, recipe.steps - 1, recipe.steps):
+        assert recipe.rate(step) == pytest.approx(closed_form(recipe, step), rel=1e-9)
+
+
+def test_a_schedule_counts_optimiser_steps():
+    plain = WarmUp(0.1, 20, 5, "linear")
+    parts = WarmUp(0.1, 20, 5, "linear", accumulation=4, first_step=3)
+    for step in range(17):
+        for part in range(4):
+            assert float(parts(4 * step + part)) == float(plain(step + 3))
+    again = WarmUp.from_config(parts.get_config())
+    assert again.get_config() == parts.get_config()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 12, 500, 10_000, 93_811])
+@pytest.mark.parametrize("head_steps", [0, 1, 333])
+def test_rounds_cover_the_run(steps, head_steps):
+    if head_steps > steps:
+        pytest.skip("longer than the run")
+    recipe = RECIPES["pets"].replace(steps=steps, head_steps=head_steps, warmup_steps=0)
+    rounds = recipe.rounds()
+    assert rounds == sorted(set(rounds))
+    assert rounds[-1] == steps
+    assert len(rounds) <= recipe.evaluations + 1
+    assert head_steps == 0 or head_steps in rounds
+    # Stretches of equal rounds, from any step, end at each round in turn.
+    for begin in {0, 1, steps // 2, steps - 1}:
+        step, ends = begin, []
+        while step < steps:
+            number, length, count = stretch(rounds, step, steps)
+            for i in range(count):
+                step += length
+                ends.append(step)
+                assert step == rounds[number + i]
+        assert ends == [end for end in rounds if end > begin]
+
+
+def test_replace():
+    pets = RECIPES["pets"]
+    assert pets.replace(steps=100).warmup_steps == 10
+    assert pets.replace(steps=100, warmup_steps=7).warmup_steps == 7
+    longer = pets.replace(epochs=3.0)
+    assert (longer.steps, longer.epochs) == (None, 3.0)
+    whole = longer.for_images(3680)  # 3 * 3680 / 512 = 21.6
+    assert (whole.steps, whole.epochs, whole.warmup_steps) == (21, None, 2)
+    assert pets.replace(warmup_steps=0.5, steps=9).for_images(3680).warmup_steps == 4
+    b16 = RECIPES["pretrain_imagenet_b"].replace(steps=20_000)
+    assert (b16.steps, b16.epochs, b16.warmup_steps) == (20_000, None, 10_000)
+    with pytest.raises(ValueError, match=r"`warmup_steps` must be .* below `steps` = 732"):
+        RECIPES["pretrain_imagenet_b"].for_images(10_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": "lion"}, "`optimizer` must be one of sgd, adamw. Received: 'lion'"),
+        ({"decay": "step"}, "`decay` must be one of cosine, linear"),
+        ({"loss": "hinge"}, "`loss` must be one of softmax, sigmoid"),
+        ({"precision": "bfloat16"}, "`precision` must be one of float32, mixed_bfloat16"),
+        ({"class_weights": "equal"}, "`class_weights` must be one of None, balanced"),
+        ({"learning_rate": 0}, "`learning_rate` must be positive"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be positive"),
+        ({"learning_rates": ()}, "`learning_rates` must be positive numbers, at least one"),
+        ({"batch_size": 0}, "`batch_size` must be positive"),
+        ({"steps": 0}, "`steps` must be positive. Received: 0"),
+        ({"steps": None}, "either `steps` or `epochs`"),
+        ({"warmup_steps": 500}, "`warmup_steps` must be at least 0 and below `steps` = 500"),
+        ({"warmup_steps": -1}, "`warmup_steps` must be at least 0"),
+        ({"head_steps": 501}, "`head_steps` must be at most `steps` = 500"),
+        ({"clip_norm": 0}, "`clip_norm` must be positive"),
+        ({"accumulation": 3}, "`accumulation` must be a divisor of `batch_size` = 512"),
+        ({"ema": 1.0}, "`ema` must be above 0 and below 1"),
+        ({"layer_decay": 0}, "`layer_decay` must be above 0 and at most 1"),
+        ({"label_smoothing": 1}, "`label_smoothing` must be at least 0 and below 1"),
+        ({"dropout": -0.1}, "`dropout` must be at least 0 and below 1"),
+        ({"remat": True, "dropout": 0.1}, "`remat` and `dropout` exclude each other"),
+        ({"augment": "mosaic", "class_weights": "balanced"}, "exclude each other"),
+        ({"weight_decay": 0.1}, '`weight_decay` goes with `optimizer="adamw"` alone'),
+    ],
+)
+def test_bad_recipes(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(RECIPES["pets"], **change)
