@@ -22,7 +22,10 @@ class Numbers(click.ParamType):
     name = "n,n,..."
 
     def convert(self, value, param, ctx):
-        return tuple(click.FLOAT.convert(part, param, ctx) for part in str(value).split(","))
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not numbers with commas between them.", param, ctx)
 
 
 NONE = "none"  # `None` would be an option that was not given.

@@ -21,7 +21,7 @@ def test_examples_run(monkeypatch, capsys):
         exec(compile(code, "README.md", "exec"), names)
     assert names["block"].output_shape == (None, 196, 768)
     assert names["large"].input_shape == (None, 448, 448, 3)
-    assert len(names["history"].history["val_top_1"]) == 2
+    assert len(names["history"]["val_top_1"]) == 2
 
 
 def test_ci_runs_exactly_the_test_command():
@@ -34,6 +34,13 @@ def test_ci_runs_exactly_the_test_command():
 def test_table_of_models_is_the_command_s(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "110")
     assert keras_mixer_cli.main(["models"]) == 0
+    printed = [line.rstrip() for line in capsys.readouterr().out.strip().splitlines()]
+    assert "\n".join(printed) in README
+
+
+def test_table_of_recipes_is_the_command_s(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert keras_mixer_cli.main(["recipes"]) == 0
     printed = [line.rstrip() for line in capsys.readouterr().out.strip().splitlines()]
     assert "\n".join(printed) in README
 

@@ -97,8 +97,8 @@ def begin_run(
 
     Args:
         output: a directory that is empty, not there, or holds an unfinished run of the same
-            request; by default the unfinished run among `runs/NAME-NUMBER` that nobody works on, else the
-            first free number.
+            request; by default the unfinished run among `runs/NAME-NUMBER` that nobody works on,
+            else the first free number.
         name: what to call a new one.
         request: what is asked for, like JSON.
         resume: whether it must be one that goes on.

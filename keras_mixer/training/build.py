@@ -68,7 +68,8 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
 
     Raises:
         ValueError: it has another number of classes, or lacks what the recipe asks of a model:
-            dropout, stochastic depth, rematerialisation, a precision, the layers of a Mixer.
+            dropout, stochastic depth, rematerialisation, a precision, the layers of a Mixer, the
+            first bias of the head.
     """
     if model.output_shape != (None, classes):
         raise ValueError(
@@ -90,6 +91,9 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
             f"{model.name} holds its weights in bfloat16, too coarse for the steps of training. "
             "Build it under the policy mixed_bfloat16."
         )
+    bias = getattr(model.layers[-1], "bias", None)
+    if bias is not None and not keras.ops.convert_to_numpy(bias).any():  # A new head.
+        has["head_bias"] = 0.0
     defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
     for field, value in has.items():
         wanted = getattr(recipe, field)

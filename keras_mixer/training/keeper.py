@@ -32,15 +32,38 @@ class RunCallback(keras.callbacks.Callback):
         """Called with the last weights, before `keep_best` puts the best ones in their place."""
 
 
+class Pace(keras.callbacks.Callback):
+    """Lets `fit` run ahead of the computation a little, and no more.
+
+    On JAX a step is begun before the one before it is done. Were Keras to wait for each, small
+    models would be slower; without any wait it would have begun a whole round before a signal in
+    it is heard, or a checkpoint due. It has to be the first callback.
+    """
+
+    async_safe = True  # `on_train_batch_end` may run in a thread, after the step's computation.
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begun = self._ended = 0
+        self._one_ended = threading.Condition()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        with self._one_ended:
+            # Where a computation fails, none ends, and Keras raises at the next step.
+            self._one_ended.wait_for(lambda: self._begun - self._ended < AHEAD, timeout=120)
+        self._begun += 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        with self._one_ended:
+            self._ended += 1
+            self._one_ended.notify()
+
+
 class Keeper(keras.callbacks.Callback):
     """The callback that holds the `State` of a run.
 
     It saves at the end of each round, before the evaluation of a long one, every few minutes, and
-    at the end of the step in which a signal came; one in an evaluation ends that without saving.
-
-    It acts before a step rather than after one, and its `on_train_batch_end` runs in a thread, for
-    otherwise Keras on JAX would wait for each step. Nor may `fit` run ahead of the computation by
-    as much as it likes: it would have begun a whole round before a signal in it is heard.
+    at the end of the step in which a signal came; one in an evaluation ends that without saving. It
+    acts before a step rather than after one, so that Keras on JAX need not wait for each.
 
     Args:
         recipe: with its `steps`.
@@ -49,8 +72,6 @@ class Keeper(keras.callbacks.Callback):
         request: whether the run was asked to end.
         watchers: the other callbacks.
     """
-
-    async_safe = True
 
     def __init__(
         self,
@@ -70,6 +91,7 @@ class Keeper(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
         self._best = {n: a for n, a in state.arrays.items() if n.startswith("best/")}
         self._raw: list[np.ndarray] | None = None
+        self._metrics: dict[str, np.ndarray] = {}
 
     def restore(self, model: keras.Model, first: int) -> None:
         """Puts the state's arrays into a compiled model, whose optimiser begins at step `first`."""
@@ -81,19 +103,14 @@ class Keeper(keras.callbacks.Callback):
             _assign("optimizer", model.optimizer.variables, arrays)
         self._metrics = {n: a for n, a in arrays.items() if n.startswith("metrics/")}
 
-    _metrics: dict[str, np.ndarray] | None = None
-
     def on_epoch_begin(self, epoch, logs=None):
         start = self._rounds[epoch - 1] if epoch else 0
         self._begin = max(start, self.state.step)
         if self._metrics:
             _assign("metrics", self.model.metrics_variables, self._metrics)
-        self._metrics = None
-        self._room = threading.Semaphore(AHEAD)
+        self._metrics = {}
 
     def on_train_batch_begin(self, batch, logs=None):
-        # Should another callback fail in its thread, so that nothing is released, `fit` raises it.
-        self._room.acquire(timeout=60)
         done, part = divmod(batch, self.recipe.accumulation)
         step = self._begin + done
         if part:
@@ -102,9 +119,6 @@ class Keeper(keras.callbacks.Callback):
             self.state.step = step
             self._save(metrics=True)
         self._obey()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._room.release()
 
     def _due(self, step: int) -> bool:
         if self._checkpoints is None:

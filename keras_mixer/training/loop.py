@@ -14,7 +14,7 @@ from keras_mixer.data import EvaluationBatches, ImageData, Split
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.training import adapt
 from keras_mixer.training.batches import training_batches
-from keras_mixer.training.keeper import Keeper
+from keras_mixer.training.keeper import Keeper, Pace
 from keras_mixer.training.linear_probe import start_from_linear_probe
 from keras_mixer.training.losses import gives_logits, make_loss
 from keras_mixer.training.optimizers import make_optimizer
@@ -80,7 +80,7 @@ class Fit:
                     steps_per_epoch=length * recipe.accumulation,
                     validation_data=judged,
                     shuffle=False,  # The order is the batches' own.
-                    callbacks=[*self.callbacks, keeper],
+                    callbacks=[Pace(), *self.callbacks, keeper],
                     verbose=self.verbose,
                 )
             if state.ended:

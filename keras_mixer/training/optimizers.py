@@ -10,12 +10,17 @@ from keras_mixer.training.recipe import Recipe
 from keras_mixer.training.schedules import WarmUp
 
 
-def _of_backend(optimizer: type) -> Any:
+def _of_backend(optimizer: Any) -> Any:
     """The class behind a Keras optimiser: PyTorch has its own, which updates all at once."""
     return type(optimizer.__new__(optimizer))
 
 
-class _Extended:
+_Optimizer: Any = object  # What stands before a Keras optimiser among the bases of a class.
+_AdamW: Any = _of_backend(keras.optimizers.AdamW)
+_SGD: Any = _of_backend(keras.optimizers.SGD)
+
+
+class _Extended(_Optimizer):
     """A rate for each layer, and moving averages that count optimiser steps.
 
     Args:
@@ -24,6 +29,8 @@ class _Extended:
         hold_averages: whether the weights stay as they are at the end of a `fit`, where Keras puts
             the moving averages in their place; for a run that takes several.
     """
+
+    weight_decay: float | None
 
     def __init__(self, *args, rates=None, hold_averages=False, **kwargs):
         super().__init__(*args, **kwargs)
@@ -71,7 +78,7 @@ class _Extended:
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
-class AdamW(_Extended, _of_backend(keras.optimizers.AdamW)):
+class AdamW(_Extended, _AdamW):
     """`keras.optimizers.AdamW` with a rate for each layer, and epsilon where Adam's paper has it.
 
     The step is `m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)` (Kingma and Ba 2014,
@@ -79,6 +86,8 @@ class AdamW(_Extended, _of_backend(keras.optimizers.AdamW)):
     itself, which makes it 32 times as large at the first step: much, where a head of zeros lets
     gradients begin at nothing. The decay of the weights is multiplied by the rate.
     """
+
+    epsilon: Any
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         whole, step = self.epsilon, ops.cast(self.iterations + 1, "float32")
@@ -88,7 +97,7 @@ class AdamW(_Extended, _of_backend(keras.optimizers.AdamW)):
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
-class SGD(_Extended, _of_backend(keras.optimizers.SGD)):
+class SGD(_Extended, _SGD):
     """Momentum as in the official code: `t = g + momentum * t`, then `w -= rate * t`.
 
     Keras has the rate inside of its velocity, which gives other weights as soon as the rate

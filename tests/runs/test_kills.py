@@ -13,9 +13,8 @@ import pytest
 
 from keras_mixer import runs
 
-KILLS = 10
 COMMAND = (
-    *("finetune", "digits", "--steps", "120", "--batch-size", "32", "--evaluations", "12"),
+    *("finetune", "digits", "--steps", "48", "--batch-size", "32", "--evaluations", "12"),
     *("--accumulation", "2", "--dropout", "0.1", "--stochastic-depth", "0.1", "--mixup", "0.2"),
     *("--ema", "0.9", "--keep-best", "--early-stopping", "11", "--json-lines"),
 )
@@ -68,7 +67,8 @@ def undisturbed(tmp_path_factory):
     return output
 
 
-def test_kill(tmp_path, undisturbed):
+@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_kill(tmp_path, undisturbed, times):
     rng = random.Random(0)
     output = tmp_path / "run"
     kills, went_on_from = 0, []
@@ -76,16 +76,16 @@ def test_kill(tmp_path, undisturbed):
         process = start(output)
         # Somewhere in one of the next rounds, or in the judging after it, or at the very end.
         printed = read_until(process, FIRST_STEP, *[ROUND] * rng.randrange(2))
-        went_on_from += re.findall(r"run: (\d+) of 120 steps are done", printed)
-        if kills < KILLS:
+        went_on_from += re.findall(r"run: (\d+) of 48 steps are done", printed)
+        if kills < times:
             time.sleep(rng.uniform(0, 0.5))
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kills += 1
         else:
             ended(process)
-    assert kills == KILLS
-    assert len(set(went_on_from)) >= 3
+    assert kills == times
+    assert len(set(went_on_from)) >= times // 3
     assert_equal_runs(output, undisturbed)
 
 
@@ -101,5 +101,5 @@ def test_signal(tmp_path, undisturbed, number, code):
     assert "Traceback" not in err
     step = int(err.split("Saved at step ")[1].split(";")[0])
     assert step > 0
-    assert f"{step} of 120 steps are done" in ended(start(output))
+    assert f"{step} of 48 steps are done" in ended(start(output))
     assert_equal_runs(output, undisturbed)

@@ -317,6 +317,7 @@ def test_models_that_do_not_fit_the_data(tiny, two_colours):
         ("stochastic_depth", 0.1, 0.0),
         ("remat", True, False),
         ("precision", "mixed_bfloat16", "float32"),
+        ("head_bias", -6.9, 0.0),
     ],
 )
 def test_models_that_lack_what_the_recipe_asks_for(tiny, two_colours, field, value, own):
