@@ -107,7 +107,11 @@ class Keeper(keras.callbacks.Callback):
         start = self._rounds[epoch - 1] if epoch else 0
         self._begin = max(start, self.state.step)
         if self._metrics:
-            _assign("metrics", self.model.metrics_variables, self._metrics)
+            model = self.model
+            # On TensorFlow the variables of the metrics are made when these are first used.
+            nothing = np.zeros((1, model.output_shape[-1]), "float32")
+            model.compute_metrics(None, nothing, nothing)
+            _assign("metrics", model.metrics_variables, self._metrics)
         self._metrics = {}
 
     def on_train_batch_begin(self, batch, logs=None):
