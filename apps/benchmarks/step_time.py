@@ -33,7 +33,9 @@ class Clock(keras.callbacks.Callback):
 
 def main() -> None:
     data = keras_mixer.data.load("digits")
-    recipe = training.RECIPES["digits"].replace(steps=2 * STEPS, evaluations=2)
+    recipe = training.RECIPES["digits"].replace(
+        steps=2 * STEPS, evaluations=2, ema=None, stochastic_depth=0.0
+    )
     judged = keras_mixer.data.EvaluationBatches(
         data.test, data.classes, (32, 32), recipe.batch_size, crop=recipe.evaluation_crop
     )
