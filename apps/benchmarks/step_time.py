@@ -15,7 +15,6 @@ import time
 import keras
 
 import keras_mixer
-from keras_mixer import training
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
 STEPS = 60
@@ -33,7 +32,7 @@ class Clock(keras.callbacks.Callback):
 
 def main() -> None:
     data = keras_mixer.data.load("digits")
-    recipe = training.RECIPES["digits"].replace(
+    recipe = keras_mixer.training.RECIPES["digits"].replace(
         steps=2 * STEPS, evaluations=2, ema=None, stochastic_depth=0.0
     )
     judged = keras_mixer.data.EvaluationBatches(
@@ -45,7 +44,7 @@ def main() -> None:
         return keras_mixer.Mixer(spec, weights=None, classes=10, classifier_activation=None, seed=0)
 
     def bare(model, clock):
-        batches = training.training_batches(data, recipe, (32, 32), weights=model)
+        batches = keras_mixer.training.training_batches(data, recipe, (32, 32), weights=model)
         model.compile(
             keras.optimizers.AdamW(
                 keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.steps),
