@@ -344,3 +344,15 @@ def test_weights_in_bfloat16_are_refused(tiny, two_colours):
     keras.config.set_dtype_policy("float32")
     with pytest.raises(ValueError, match="too coarse for the steps of training"):
         finetune(model, two_colours, RECIPE)
+
+
+def test_rematerialisation_changes_no_number(tiny, two_colours):
+    """With stochastic depth on, whose masks are not drawn again."""
+    recipe = RECIPE.replace(weights=None, steps=6, stochastic_depth=0.3)
+    plain = finetune(tiny, two_colours, recipe, verbose=0)
+    again = finetune(tiny, two_colours, recipe.replace(remat=True), verbose=0)
+    assert again.model.get_layer("mixer_block_0").remat is True
+    np.testing.assert_allclose(weights_of(again), weights_of(plain), rtol=1e-5, atol=1e-6)
+    assert again.history["loss"] == pytest.approx(plain.history["loss"], rel=1e-5)
+    with pytest.raises(ValueError, match="`remat` and `dropout` exclude each other"):
+        Mixer(tiny, weights=None, dropout=0.1, remat=True)
