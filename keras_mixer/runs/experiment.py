@@ -121,64 +121,69 @@ def run(
             say(f"run: going on with {path}")
             config["training_seconds"] = directory.read_config(path)["training_seconds"]
         directory.write_config(path, config)
-        watch: list[keras.callbacks.Callback] = [_Files(path, config, say)]
-        if place.tensorboard:
-            watch.append(TensorBoard(path / "tensorboard"))
         if request.cache:
             data = dataclasses.replace(data, train=data.train.cached())
             size = sum(picture.nbytes for picture in data.train.pictures)
             say(f"cache: {len(data.train):,} images, {size / 2**20:,.1f} MiB in memory")
-
-        def train(recipe: Recipe, data: ImageData, seed: int, folder: pathlib.Path, watch=()):
-            """A model trained with its state below `folder`."""
-            say("model: building")
-            model = request.build(recipe, data.classes, seed)
-            config["weights"] = str(model.load_report) if model.load_report else None
-            say(f"weights: {config['weights'] or 'none (random initial weights)'}")
-            return finetune(
-                model,
-                data,
-                recipe,
-                seed=seed,
-                checkpoints=folder / "checkpoints",
-                say=say,
-                callbacks=[*watch, *callbacks],
-                verbose=0,
-            ).model
-
-        if request.sweep:
-            dev = keras_mixer.data.load(request.data, place.data_dir, dev=True)
-            sweep = path / "sweep"
-            recipe, config["sweep"] = choose_rate(sweep, recipe, dev, request.seed, train, say)
-        config["recipe"] = dataclasses.asdict(recipe)
-        model = train(recipe, data, request.seed, path, watch)
-        say(f"judging: {len(data.test):,} test images")
-        probabilities = evaluation.predict(model, data.test, crop=recipe.evaluation_crop, verbose=0)
-        result = evaluation.score(probabilities, data.test.labels)
-        if request.seeds > 1:
-            seeds = range(request.seed, request.seed + request.seeds)
-            config["seeds"] = repeat(path, recipe, data, seeds, result, train, say)
-        config["metrics"] = {
-            "top_1": result.top_1,
-            "top_5": result.top_5,
-            "loss": result.loss,
-            "test_images": result.images,
-            "training_seconds": config["training_seconds"],
-        }
-        say("report: drawing")
-        history = directory.read_history(path)
-        write_report(path, config, history, data.test, probabilities, data.label_names)
-        directory.finish_run(path, model, config, data.label_names)
+        _work(request, place, path, config, recipe, data, say, callbacks)
     return directory.load_run(path)
+
+
+def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
+    """Fills the directory of a run: trainings, judgement, report."""
+    watch: list[keras.callbacks.Callback] = [_Files(path, config, say)]
+    if place.tensorboard:
+        watch.append(TensorBoard(path / "tensorboard"))
+
+    def train(recipe: Recipe, data: ImageData, seed: int, folder: pathlib.Path, watch=()):
+        """A model trained with its state below `folder`."""
+        say("model: building")
+        model = request.build(recipe, data.classes, seed)
+        config["weights"] = str(model.load_report) if model.load_report else None
+        say(f"weights: {config['weights'] or 'none (random initial weights)'}")
+        return finetune(
+            model,
+            data,
+            recipe,
+            seed=seed,
+            checkpoints=folder / "checkpoints",
+            say=say,
+            callbacks=[*watch, *callbacks],
+            verbose=0,
+        ).model
+
+    if request.sweep:
+        dev = keras_mixer.data.load(request.data, place.data_dir, dev=True)
+        sweep = path / "sweep"
+        recipe, config["sweep"] = choose_rate(sweep, recipe, dev, request.seed, train, say)
+    config["recipe"] = dataclasses.asdict(recipe)
+    model = train(recipe, data, request.seed, path, watch)
+    say(f"judging: {len(data.test):,} test images")
+    probabilities = evaluation.predict(model, data.test, crop=recipe.evaluation_crop, verbose=0)
+    result = evaluation.score(probabilities, data.test.labels)
+    if request.seeds > 1:
+        seeds = range(request.seed, request.seed + request.seeds)
+        config["seeds"] = repeat(path, recipe, data, seeds, result, train, say)
+    config["metrics"] = {
+        "top_1": result.top_1,
+        "top_5": result.top_5,
+        "loss": result.loss,
+        "test_images": result.images,
+        "training_seconds": config["training_seconds"],
+    }
+    say("report: drawing")
+    history = directory.read_history(path)
+    write_report(path, config, history, data.test, probabilities, data.label_names)
+    directory.finish_run(path, model, config, data.label_names)
 
 
 @contextlib.contextmanager
 def _removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool):
-    """Leaves no new directory behind where an error came before the first checkpoint."""
+    """Leaves no new directory behind where an error came before anything was trained."""
     try:
         yield
     except BaseException:
-        if not goes_on and not list(path.rglob("step-*.json")) and not (path / "sweep").exists():
+        if not goes_on and {file.name for file in path.iterdir()} <= {"run.json", ".lock"}:
             shutil.rmtree(path)
         raise
 
@@ -189,11 +194,16 @@ class _Files(RunCallback):
     def __init__(self, path: pathlib.Path, config: dict, say):
         super().__init__()
         self._path, self._config, self._say = path, config, say
+        self._counts: tuple[int, int] | None = None
+
+    def on_train_begin(self, logs=None):
+        # Once for the head alone, where that is trained first, and once for everything.
+        if (counts := adapt.parameter_counts(self.model)) != self._counts:
+            self._say(f"model: {counts[1]:,} parameters, {counts[0]:,} of them trained")
+        self._counts = counts
 
     def on_run_begin(self, recipe, model, step):
         self._best = recipe.keep_best
-        trainable, every = adapt.parameter_counts(model)
-        self._say(f"model: {every:,} parameters, {trainable:,} of them trained")
         if step:
             self._say(f"run: {step} of {recipe.steps} steps are done")
         # With what earlier sessions took up to their last evaluation.

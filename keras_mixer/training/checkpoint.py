@@ -1,7 +1,7 @@
 """The state of a run on disk: written whole or not at all, and checked before it is used.
 
-A checkpoint is a file of arrays and, written after it, a manifest with its sha256; without a
-manifest that agrees it does not count.
+A checkpoint is a file of arrays and, written after it, a manifest with the sha256 of that file and
+of its own contents; without a manifest that agrees it does not count.
 """
 
 import contextlib
@@ -72,12 +72,15 @@ class Checkpoints:
             "history": state.history,
             "configuration": self.configuration,
         }
+        manifest["manifest_sha256"] = _sha256_of(manifest)
         write_text(path.with_suffix(".json"), json.dumps(manifest, indent=2) + "\n")
-        for step in self._steps()[:-KEPT]:
+        # Later ones were damaged, for the run went on from an earlier one.
+        kept = [step for step in self._steps() if step <= state.step][-KEPT:]
+        for step in set(self._steps()) - set(kept):
             self._arrays(step).with_suffix(".json").unlink(missing_ok=True)
-        kept = {self._arrays(step) for step in self._steps()}
+        files = {self._arrays(step) for step in kept}
         for path in self.folder.glob("step-*.safetensors*"):
-            if path not in kept:  # Of a removed manifest, or of a save that was cut short.
+            if path not in files:  # Of a removed manifest, or of a save that was cut short.
                 path.unlink(missing_ok=True)
 
     def load(self) -> State | None:
@@ -103,17 +106,19 @@ class Checkpoints:
 
         try:
             manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            if _sha256_of(manifest) != manifest.pop("manifest_sha256"):
+                raise _DamagedError("its manifest is not what was written")
             if _sha256(path) != manifest["sha256"]:
                 raise _DamagedError(f"{path.name} is not what was written")
             step, ended, history = (manifest[key] for key in ("step", "ended", "history"))
             was = manifest["configuration"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _DamagedError(f"its manifest cannot be read: {error}") from error
         if different := list(differences(was, self.configuration)):
             raise ValueError(
                 f"{self.folder} belongs to a run of another configuration: "
                 + "; ".join(different)
-                + ". Give the same options to go on, or another --output to begin anew."
+                + ". Give the same options to go on, or another folder to begin anew."
             )
         return State(step, history, load_file(path), ended)
 
@@ -155,6 +160,11 @@ def write_text(path: pathlib.Path, text: str) -> None:
 def _sha256(path: pathlib.Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_of(manifest: dict) -> str:
+    rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def differences(was, now, name: str = ""):

@@ -41,7 +41,6 @@ def finetune(
     image_size: tuple[int, int] | None = None,
     validation: Split | None = None,
     checkpoints: str | os.PathLike | None = None,
-    identity: dict | None = None,
     say: Callable[[str], None] = print,
     callbacks=(),
     verbose="auto",
@@ -65,7 +64,6 @@ def finetune(
         checkpoints: folder where the state of the run is kept, and from which a run that was cut
             short goes on: it ends in the same weights, bit for bit on one machine and backend.
             SIGINT and SIGTERM then end it after a step, with everything saved.
-        identity: what else a run must agree in to go on from these checkpoints; like JSON.
         say: called with a line on whatever is out of the ordinary.
         callbacks: more Keras callbacks; a `RunCallback` also hears of the run as a whole.
         verbose: as in `model.fit`.
@@ -79,7 +77,7 @@ def finetune(
         ValueError: an unknown recipe, a model of another number of classes, one that does not take
             RGB images, or one that lacks what the recipe asks for; a checkpoint of another
             configuration.
-        FloatingPointError: the loss is not finite.
+        FloatingPointError: the loss or a weight is not finite; the checkpoints are from before.
         keras_mixer.training.Interrupted: a signal ended the run, which is saved.
     """
     recipe = _recipe(recipe, default_recipe(data.name)).for_images(len(data.train))
@@ -90,8 +88,7 @@ def finetune(
     data, validation = _judged_on(data, recipe, validation)
     store, state = None, State()
     if checkpoints is not None:
-        agreed = _identity(model, data, validation, recipe, seed)
-        store = Checkpoints(checkpoints, {**agreed, **(identity or {})}, say)
+        store = Checkpoints(checkpoints, _identity(model, data, validation, recipe, seed), say)
         state = store.load() or state
     fit = Fit(model, data, validation, recipe, seed, callbacks, verbose, compile_options)
     with signals.deferred() if store else contextlib.nullcontext(signals.Request()) as request:

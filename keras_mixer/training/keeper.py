@@ -3,7 +3,6 @@
 import math
 import threading
 import time
-from typing import Any
 
 import keras
 import numpy as np
@@ -156,11 +155,8 @@ class Keeper(keras.callbacks.Callback):
         state.step = self._rounds[epoch]
         logs = {name: float(value) for name, value in (logs or {}).items()}
         if not math.isfinite(logs["loss"]):
-            raise FloatingPointError(
-                f"The loss is {logs['loss']} after step {state.step}, at a learning rate of "
-                f"{rate_at(model, state.step - 1):.3g}. Lower the learning rate, or clip harder."
-            )
-        rate = rate_at(model, state.step - 1)
+            self._refuse(f"The loss is {logs['loss']}", state.step)
+        rate = self.recipe.rate(state.step - 1)
         row = {"round": epoch + 1, "step": state.step, "learning_rate": rate, **logs}
         state.history.append(row)
         scores = [row["val_top_1"] for row in state.history]
@@ -181,7 +177,14 @@ class Keeper(keras.callbacks.Callback):
             self._save()
         for watcher in self.watchers:
             watcher.on_round_end(state.history)
-        self._obey()
+        if not state.ended:
+            self._obey()
+
+    def _refuse(self, what: str, step: int) -> None:
+        raise FloatingPointError(
+            f"{what} after step {step}, at a learning rate of {self.recipe.rate(step - 1):.3g}. "
+            "Lower the learning rate, or clip harder."
+        )
 
     def finish(self, model: keras.Model) -> None:
         """Gives a model its final weights, the averages or the best ones, and saves the end."""
@@ -196,6 +199,7 @@ class Keeper(keras.callbacks.Callback):
         self.state.arrays = _arrays("model", model.variables)
         if self._checkpoints:
             self._checkpoints.save(self.state)
+        self._obey()
 
     def _save(self, metrics: bool = False) -> None:
         self._saved_at = time.monotonic()
@@ -208,16 +212,12 @@ class Keeper(keras.callbacks.Callback):
         arrays = dict(self._best)
         for group, variables in groups.items():
             arrays |= _arrays(group, variables)
+        for name, array in arrays.items():  # Two like this would leave no good one.
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                self._refuse(f"{name} holds numbers that are not finite", self.state.step)
         self.state.arrays = arrays
         self._checkpoints.save(self.state)
         self.state.arrays = {}
-
-
-def rate_at(model: keras.Model, step: int) -> float:
-    """The learning rate of an optimiser step of the run, counted from 0."""
-    schedule: Any = model.optimizer._learning_rate
-    calls = (step - schedule.first_step) * schedule.accumulation
-    return float(ops.convert_to_numpy(schedule(calls)))
 
 
 def _averages(model: keras.Model) -> list[np.ndarray]:

@@ -50,7 +50,8 @@ class Recipe:
         label_smoothing: share of each label that is spread over all classes.
         class_weights: `"balanced"` weighs each class by the inverse of its share, or `None`.
         head_bias: where the bias of a new head begins.
-        head_steps: steps at the beginning that train the head alone.
+        head_steps: steps at the beginning that train the head alone; an optimiser of its own, with
+            averages of its own, then trains everything on the same schedule.
         linear_probe: whether the head begins at the l2-regularised linear regression from the
             frozen features.
         lora_rank: rank of low-rank adapters of both MLPs, which then are all that trains besides
@@ -131,7 +132,7 @@ class Recipe:
             if not 0 <= getattr(self, field) < 1:
                 self._refuse(field, "at least 0 and below 1")
         for field in _AT_LEAST_ZERO:
-            if getattr(self, field) < 0:
+            if not getattr(self, field) >= 0:
                 self._refuse(field, "at least 0")
         for field in ("steps", "epochs", "clip_norm"):
             if getattr(self, field) is not None and not getattr(self, field) > 0:

@@ -52,3 +52,5 @@ def deferred() -> Iterator[Request]:
         yield request
     finally:
         restore()
+    if request.signum is not None:  # It came too late for the run to hear.
+        signal.raise_signal(request.signum)

@@ -115,6 +115,18 @@ def test_subset_and_cache_of_records(pets):
     np.testing.assert_array_equal(subset.cached().image(1), split.image(5))
 
 
+def test_a_fingerprint_reads_no_record(pets, monkeypatch):
+    first = data.load("pets", pets)
+    monkeypatch.setattr("keras_mixer.data.records.Records.__getitem__", None)  # Would fail.
+    again = data.load("pets", pets)
+    assert first.train.fingerprint() == again.train.fingerprint()
+    others = {
+        *(first.test.fingerprint(), first.train.subset(range(73)).fingerprint()),
+        first.train.subset(range(73, -1, -1)).fingerprint(),
+    }
+    assert len(others | {first.train.fingerprint()}) == 4
+
+
 def test_finetune_pets_with_b16(pets, tmp_path, capsys):
     """The command itself: B/16 at 224 px, the paper's recipe but for two small steps."""
     import keras_mixer_cli

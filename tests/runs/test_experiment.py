@@ -144,3 +144,31 @@ def test_changed_images_are_noticed(image_folder, tmp_path):
     shutil.copy(image_folder / "red" / "1.png", image_folder / "red" / "11.png")
     with pytest.raises(ValueError, match=r"train was '16 images, .* and is now '17 images"):
         runs.run(request, place, say=lambda text: None)
+
+
+def test_the_count_is_of_what_trains(image_folder, tmp_path):
+    said = []
+    request = request_of(image_folder, head_steps=2, evaluations=1)
+    runs.run(request, runs.Place(tmp_path / "run"), say=said.append)
+    whole = SPEC.parameters(classes=2)
+    assert [line for line in said if "of them trained" in line] == [
+        f"model: {whole:,} parameters, {trained:,} of them trained"
+        for trained in ((SPEC.hidden_size + 1) * 2, whole)
+    ]
+
+
+def test_an_error_removes_what_is_empty_and_nothing_else(image_folder, tmp_path, monkeypatch):
+    place = runs.Place(tmp_path / "run")
+    with pytest.raises(ValueError, match="were never published"):
+        runs.run(request_of(image_folder, weights="imagenet"), place, say=lambda text: None)
+    assert not place.output.exists()
+
+    def interrupted(*arguments):
+        true(*arguments)
+        raise KeyboardInterrupt
+
+    true = runs.directory.finish_run
+    monkeypatch.setattr(runs.directory, "finish_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runs.run(request_of(image_folder, steps=2), place, say=lambda text: None)
+    assert runs.load_run(place.output).config["finished"] is True

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import signal
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from sklearn.utils import class_weight
 
 from keras_mixer import Mixer, data, finetune, pretrain
-from keras_mixer.training import Recipe, keeper, training_batches
+from keras_mixer.training import Interrupted, Recipe, keeper, signals, training_batches
 from keras_mixer.training.batches import balanced_weights
 
 
@@ -182,8 +183,6 @@ def test_a_run_of_another_configuration_does_not_go_on(tiny, two_colours, tmp_pa
         train(RANDOM.replace(ema=None), image_size=(16, 24))
     with pytest.raises(ValueError, match=r"validation was '4 images, \w+' and is now '16 images"):
         train(RANDOM, validation=two_colours.train)
-    with pytest.raises(ValueError, match=r"note was None and is now 'other'"):
-        train(RANDOM, identity={"note": "other"})
     train(dataclasses.replace(RANDOM, source="elsewhere"))
 
 
@@ -356,3 +355,60 @@ def test_rematerialisation_changes_no_number(tiny, two_colours):
     assert again.history["loss"] == pytest.approx(plain.history["loss"], rel=1e-5)
     with pytest.raises(ValueError, match="`remat` and `dropout` exclude each other"):
         Mixer(tiny, weights=None, dropout=0.1, remat=True)
+
+
+class Signal(keras.callbacks.Callback):
+    """Sends this process a signal at the end of a round."""
+
+    def __init__(self, epoch, number=signal.SIGTERM):
+        super().__init__()
+        self.epoch, self.number = epoch, number
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("epoch", [1, 2], ids=["in the middle", "at the end"])
+def test_what_a_signal_says_is_saved_is_saved(tiny, two_colours, tmp_path, epoch):
+    folder = tmp_path / "checkpoints"
+    recipe = RANDOM.replace(evaluations=3)
+    whole = finetune(tiny, two_colours, recipe, verbose=0)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted) as interrupted:
+        finetune(
+            *(tiny, two_colours, recipe),
+            verbose=0,
+            checkpoints=folder,
+            callbacks=[Signal(epoch)],
+        )
+    assert (interrupted.value.signum, interrupted.value.step) == (signal.SIGTERM, 4 * (epoch + 1))
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+    # Not a step is done twice.
+    left = Stop(2 * (recipe.steps - interrupted.value.step))
+    again = finetune(tiny, two_colours, recipe, verbose=0, checkpoints=folder, callbacks=[left])
+    assert left.calls == 0
+    np.testing.assert_array_equal(weights_of(again), weights_of(whole))
+
+
+def test_a_signal_that_comes_too_late_is_not_swallowed():
+    with pytest.raises(KeyboardInterrupt), signals.deferred():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tiny, two_colours, tmp_path, monkeypatch):
+    """In the middle of a round, where the loss is still that of the steps before."""
+    monkeypatch.setattr(keeper, "SAVE_EVERY", 0)
+    folder = tmp_path / "checkpoints"
+    recipe = RECIPE.replace(weights=None, evaluations=1)
+
+    class Break(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 5:
+                self.model.get_layer("stem").bias.assign(np.full(8, np.nan))
+
+    with pytest.raises(FloatingPointError, match=r"holds numbers that are not finite after step 5"):
+        finetune(tiny, two_colours, recipe, verbose=0, checkpoints=folder, callbacks=[Break()])
+    assert sorted(path.stem for path in folder.glob("*.json")) == [
+        *("step-000000003", "step-000000004"),
+    ]

@@ -198,6 +198,7 @@ def test_replace():
         ({"ema": 1.0}, "`ema` must be above 0 and below 1"),
         ({"layer_decay": 0}, "`layer_decay` must be above 0 and at most 1"),
         ({"label_smoothing": 1}, "`label_smoothing` must be at least 0 and below 1"),
+        ({"mixup": float("nan")}, "`mixup` must be at least 0"),
         ({"dropout": -0.1}, "`dropout` must be at least 0 and below 1"),
         ({"remat": True, "dropout": 0.1}, "`remat` and `dropout` exclude each other"),
         ({"augment": "mosaic", "class_weights": "balanced"}, "exclude each other"),
