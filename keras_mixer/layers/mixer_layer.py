@@ -1,10 +1,10 @@
 """One layer of a Mixer."""
 
 import keras
-from keras import ops
 
 from keras_mixer.layers.mlp_block import MlpBlock
 from keras_mixer.layers.stochastic_depth import StochasticDepth
+from keras_mixer.layers.token_mixing import TokenMixing
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
@@ -28,16 +28,24 @@ class MixerLayer(keras.layers.Layer):
         remat: whether the activations inside both MLPs are computed again in the backward pass of
             a training step, instead of being kept: less memory, a third more work. The masks of
             dropout would be drawn again too, other ones, so not with `dropout`.
+        token_mixing: form of the token mixing, `"shared"` or an ablation of appendix A.1:
+            `"untied"`, `"grouped"`, `"views"`; see `TokenMixing`.
+        groups: G of `"grouped"` and `"views"`.
+        tokens: number of tokens that the layer puts out, below that of the input, for a pyramid
+            (appendix A.1); by default as many as come in. The shapes differ then, so there is no
+            residual connection around token mixing, `u = token_mixing(norm(x))`, and no
+            stochastic depth of it. That is this package's choice: the paper does not say.
 
     Input shape:
         `(batch, tokens, channels)`; tokens and channels must be known.
 
     Output shape:
-        Same as the input.
+        Same as the input, but for `tokens`.
 
     Raises:
         ValueError: a width is not a positive integer, a rate is outside [0, 1), `remat` together
-            with `dropout`, or tokens or channels are unknown.
+            with `dropout`, stochastic depth of the token mixing together with `tokens`, or as
+            `TokenMixing`.
     """
 
     def __init__(
@@ -50,12 +58,24 @@ class MixerLayer(keras.layers.Layer):
         epsilon=1e-6,
         seed=None,
         remat=False,
+        *,
+        token_mixing="shared",
+        groups=None,
+        tokens=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if remat and dropout:
             raise ValueError(
                 f"`remat` and `dropout` exclude each other. Received: dropout={dropout!r}"
+            )
+        single = isinstance(stochastic_depth, int | float)
+        rates = (stochastic_depth,) * 2 if single else tuple(stochastic_depth)
+        if tokens is not None and rates[0]:
+            raise ValueError(
+                "With `tokens` there is no residual connection around token mixing, so no "
+                "stochastic depth of it: pass `stochastic_depth=(0, rate)`. "
+                f"Received: stochastic_depth={stochastic_depth!r}"
             )
         self.tokens_mlp_dim = tokens_mlp_dim
         self.channels_mlp_dim = channels_mlp_dim
@@ -65,7 +85,7 @@ class MixerLayer(keras.layers.Layer):
         self.epsilon = epsilon
         self.seed = seed
         self.remat = remat
-        self.supports_masking = True
+        self.supports_masking = tokens is None
 
         # Four independent streams of random numbers from the one seed.
         seeds = [None] * 4 if seed is None else [4 * seed + i for i in range(4)]
@@ -75,53 +95,61 @@ class MixerLayer(keras.layers.Layer):
                 epsilon=epsilon, dtype=self.dtype_policy, name=name
             )
 
-        def mlp(mlp_dim, seed, name):
-            return MlpBlock(
-                mlp_dim, dropout, gelu_approximate, seed, dtype=self.dtype_policy, name=name
-            )
-
-        single = isinstance(stochastic_depth, int | float)
-        rates = (stochastic_depth,) * 2 if single else tuple(stochastic_depth)
         self.layer_norm_0 = norm("layer_norm_0")
-        self.token_mixing = mlp(tokens_mlp_dim, seeds[0], "token_mixing")
+        self.token_mixing = TokenMixing(
+            tokens_mlp_dim,
+            dropout,
+            gelu_approximate,
+            seeds[0],
+            form=token_mixing,
+            groups=groups,
+            tokens=tokens,
+            dtype=self.dtype_policy,
+            name="token_mixing",
+        )
         self.layer_norm_1 = norm("layer_norm_1")
-        self.channel_mixing = mlp(channels_mlp_dim, seeds[1], "channel_mixing")
+        self.channel_mixing = MlpBlock(
+            channels_mlp_dim,
+            dropout,
+            gelu_approximate,
+            seeds[1],
+            dtype=self.dtype_policy,
+            name="channel_mixing",
+        )
         self.token_depth, self.channel_depth = (
             StochasticDepth(rate, seed, dtype=self.dtype_policy)
             for rate, seed in zip(rates, seeds[2:], strict=True)
         )
 
+    @property
+    def plain(self):
+        """Whether token mixing is as in section 2: one MLP for all channels, no token less."""
+        return self.token_mixing.form == "shared" and self.token_mixing.tokens is None
+
     def build(self, input_shape):
-        batch, tokens, channels = input_shape
-        if tokens is None or channels is None:
-            raise ValueError(
-                "A MixerLayer needs a known number of tokens and channels, since its weights "
-                f"depend on both. Received: input_shape={tuple(input_shape)}"
-            )
+        self.token_mixing.build(input_shape)
         self.layer_norm_0.build(input_shape)
-        self.token_mixing.build((batch, channels, tokens))
-        self.layer_norm_1.build(input_shape)
-        self.channel_mixing.build(input_shape)
+        mixed_shape = self.compute_output_shape(input_shape)
+        self.layer_norm_1.build(mixed_shape)
+        self.channel_mixing.build(mixed_shape)
 
     def call(self, inputs, training=False):
         # Stochastic depth draws its masks outside of what is computed again.
         again = keras.remat if self.remat and training else lambda mix: mix
 
         def mix_tokens(x):
-            # A matrix product with both transposes around it: `apps/benchmarks/token_mixing.py`
-            # times it beside forms that leave the tokens in place (figures: CONTRIBUTING.md).
-            x = ops.transpose(self.layer_norm_0(x), (0, 2, 1))  # b s c -> b c s
-            x = self.token_mixing(x, training=training)
-            return ops.transpose(x, (0, 2, 1))  # b c s -> b s c
+            return self.token_mixing(self.layer_norm_0(x), training=training)
 
         def mix_channels(x):
             return self.channel_mixing(self.layer_norm_1(x), training=training)
 
-        u = inputs + self.token_depth(again(mix_tokens)(inputs), training=training)
+        u = again(mix_tokens)(inputs)
+        if self.token_mixing.tokens is None:
+            u = inputs + self.token_depth(u, training=training)
         return u + self.channel_depth(again(mix_channels)(u), training=training)
 
     def compute_output_shape(self, input_shape):
-        return input_shape
+        return self.token_mixing.compute_output_shape(input_shape)
 
     def get_config(self):
         return {
@@ -134,4 +162,7 @@ class MixerLayer(keras.layers.Layer):
             "epsilon": self.epsilon,
             "seed": self.seed,
             "remat": self.remat,
+            "token_mixing": self.token_mixing.form,
+            "groups": self.token_mixing.groups,
+            "tokens": self.token_mixing.tokens,
         }

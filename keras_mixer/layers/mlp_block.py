@@ -49,18 +49,22 @@ class MlpBlock(keras.layers.Layer):
                 f"its weights depend on it. Received: input_shape={tuple(input_shape)}"
             )
 
-        def dense(units, name):
-            return keras.layers.Dense(
-                units, kernel_initializer="lecun_normal", dtype=self.dtype_policy, name=name
-            )
+        self._build_layers(input_shape, features)
 
-        self.dense_0 = dense(self.mlp_dim, "dense_0")
-        self.dense_0.build(input_shape)
-        self.dense_1 = dense(features, "dense_1")
-        self.dense_1.build((*input_shape[:-1], self.mlp_dim))
+    def _build_layers(self, input_shape, units):
+        """The layers of an MLP that takes the last axis of `input_shape` to `units`."""
+        self.dense_0 = self._dense(self.mlp_dim, input_shape, "dense_0")
+        self.dense_1 = self._dense(units, (*input_shape[:-1], self.mlp_dim), "dense_1")
         self.drop = keras.layers.Dropout(
             self.dropout, seed=self.seed, dtype=self.dtype_policy, name="drop"
         )
+
+    def _dense(self, units, input_shape, name):
+        dense = keras.layers.Dense(
+            units, kernel_initializer="lecun_normal", dtype=self.dtype_policy, name=name
+        )
+        dense.build(input_shape)
+        return dense
 
     def call(self, inputs, training=False):
         x = ops.gelu(self.dense_0(inputs), approximate=self.gelu_approximate)

@@ -11,10 +11,14 @@ from keras_mixer.models.applications import (
     MixerS16,
     MixerS32,
 )
+from keras_mixer.models.convnet import as_convnet
 from keras_mixer.models.mixer import MixerModel, build_mixer
+from keras_mixer.models.peers import PEERS, Peer, build_by_name, unknown_model
 from keras_mixer.models.resolution import change_resolution
+from keras_mixer.models.shuffled import permute_weights, shuffled
 
 __all__ = [
+    "PEERS",
     "Mixer",
     "MixerB16",
     "MixerB32",
@@ -25,6 +29,12 @@ __all__ = [
     "MixerS8",
     "MixerS16",
     "MixerS32",
+    "Peer",
+    "as_convnet",
+    "build_by_name",
     "build_mixer",
     "change_resolution",
+    "permute_weights",
+    "shuffled",
+    "unknown_model",
 ]

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
 
 import keras
@@ -35,6 +35,9 @@ def Mixer(
     include_preprocessing: bool = False,
     seed: int | None = None,
     remat: bool = False,
+    token_mixing: str = "shared",
+    groups: int | None = None,
+    pyramid: Mapping[int, int] | None = None,
 ) -> keras.Model:
     """Builds an MLP-Mixer of any architecture.
 
@@ -76,6 +79,17 @@ def Mixer(
         seed: integer seed of dropout and stochastic depth.
         remat: whether each layer's activations are computed again in the backward pass, for
             training in less memory; not with `dropout`.
+        token_mixing: `"shared"`, one token-mixing MLP for all channels of a layer, or an ablation
+            of the paper's appendix A.1: `"untied"`, one for each channel; `"grouped"`, one on
+            `groups` neighbouring channels at once; `"views"`, the same on learned linear views of
+            the channels. `keras_mixer.layers.TokenMixing` has the definitions.
+        groups: number of channels that are mixed at once, G, for `"grouped"` and `"views"`.
+        pyramid: `{4: 49}` has 49 tokens come out of the token mixing of `mixer_block_4`, fewer than
+            go in, and stay from there on (appendix A.1, pyramid). There is no residual connection
+            around such a token mixing, nor stochastic depth of it.
+
+    Published weights are those of plain Mixers. A model with one of the last three arguments takes
+    only the weights of a model like itself, of the same image size.
 
     Returns:
         A functional `keras.Model` from images `(batch, height, width, channels)` to class scores
@@ -83,7 +97,8 @@ def Mixer(
         `mixer_block_0` and so on, `pre_head_layer_norm`, `avg_pool`, `head`.
 
     Raises:
-        ValueError: an argument is not as above, the weights were never published, or a file's
+        ValueError: an argument is not as above, `groups` does not divide the channels, a layer of
+            `pyramid` would not have fewer tokens, the weights were never published, or a file's
             contents do not fit; the message lists everything that does not.
         FileNotFoundError: `weights` names a file that does not exist.
         OSError: published weights could not be fetched; the message says where to place the file.
@@ -105,7 +120,10 @@ def Mixer(
     with opened as source:
         record = None
         if source is not None:
-            source, spec = fit_to_image(source, spec, (height, width), resolution)
+            if token_mixing == "shared" and not pyramid:
+                source, spec = fit_to_image(source, spec, (height, width), resolution)
+            else:
+                _check_same_grid(source, spec.grid((height, width)))
             record = source.record
             if classes is None and include_top:
                 classes = source.classes()
@@ -125,6 +143,9 @@ def Mixer(
             preprocessing=scale_and_offset(record) if include_preprocessing else None,
             seed=seed,
             remat=remat,
+            token_mixing=token_mixing,
+            groups=groups,
+            pyramid=pyramid,
             name=name,
         )
         if source is not None:
@@ -142,6 +163,19 @@ def _gelu_of(source: Weights) -> bool:
             "`False` for MIIL's and those trained in timm."
         )
     return source.gelu_approximate is not False
+
+
+def _check_same_grid(source: Weights, grid: tuple[int, int]) -> None:
+    """Refuses weights for an ablation of token mixing that shapes alone might let through.
+
+    Only Keras' files can hold those of an ablation; `.weights.h5` has no grid to compare.
+    """
+    if source.grid != grid and not source.origin.endswith(".h5"):
+        raise ValueError(
+            f"{source.origin} is not of a model on {grid[0]}x{grid[1]} tokens. With `token_mixing` "
+            "or `pyramid`, `weights` takes the .keras or .weights.h5 file of a model like this "
+            "one, of the same image size."
+        )
 
 
 def _constructor_of(

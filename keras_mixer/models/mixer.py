@@ -1,12 +1,16 @@
 """Assembles a Mixer from its spec, with initial weights."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 
 from keras_mixer.layers import MixerLayer, Patches
 from keras_mixer.specs import MixerSpec
 from keras_mixer.weights import WeightsRecord
+
+# The layers that may read an image first, in their order; the last two as a convolutional network.
+_READERS = ("patches", "channels_last", "stem")
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
@@ -44,7 +48,8 @@ class MixerModel(keras.Model):
 
     def call(self, inputs, training=None, mask=None):
         dtype = keras.backend.standardize_dtype(getattr(inputs, "dtype", "float32"))
-        if "float" not in dtype and self.get_layer("patches").input is self.inputs[0]:
+        reader = next(layer for layer in self.layers if layer.name in _READERS)
+        if "float" not in dtype and reader.input is self.inputs[0]:
             raise ValueError(
                 f"{self.name} received {dtype} pixels. It expects floats: apply "
                 "`keras_mixer.preprocess_input(x, weights=model)` first, or build it with "
@@ -104,6 +109,9 @@ def build_mixer(
     preprocessing: tuple[float, float] | None = None,
     seed: int | None = None,
     remat: bool = False,
+    token_mixing: str = "shared",
+    groups: int | None = None,
+    pyramid: Mapping[int, int] | None = None,
     name: str | None = None,
 ) -> keras.Model:
     """A `spec` as a functional Keras model on the Keras tensor `images`, with initial weights.
@@ -112,7 +120,11 @@ def build_mixer(
     itself applies to pixels. Layers, in order, by name: `preprocessing` (on demand), `patches`,
     `stem`, `mixer_block_0`, `mixer_block_1`, ..., `pre_head_layer_norm`, `avg_pool` or `max_pool`,
     `head`.
+
+    Raises:
+        ValueError: as `keras_mixer.Mixer`.
     """
+    reduced = _reductions(pyramid, spec.num_layers)
     layers = keras.layers
     x = images
     if preprocessing is not None:
@@ -124,6 +136,8 @@ def build_mixer(
     for i in range(spec.num_layers):
         # The rate grows linearly over the MLPs, from 0 at the first (appendix B of the paper).
         rates = tuple(stochastic_depth * mlp / last_mlp for mlp in (2 * i, 2 * i + 1))
+        if i in reduced:  # No residual connection around the token mixing, so no way past it.
+            rates = (0.0, rates[1])
         x = MixerLayer(
             spec.tokens_mlp_dim,
             spec.channels_mlp_dim,
@@ -133,6 +147,9 @@ def build_mixer(
             epsilon=epsilon,
             seed=None if seed is None else seed + i,
             remat=remat,
+            token_mixing=token_mixing,
+            groups=groups,
+            tokens=reduced.get(i),
             name=f"mixer_block_{i}",
         )(x)
     x = layers.LayerNormalization(epsilon=epsilon, name="pre_head_layer_norm")(x)
@@ -152,3 +169,18 @@ def build_mixer(
     inputs = keras.utils.get_source_inputs(images)
     inputs = inputs[0] if len(inputs) == 1 else inputs
     return MixerModel(inputs, x, name=name or spec.name)
+
+
+def _reductions(pyramid, num_layers) -> dict[int, int]:
+    """`pyramid` as a dictionary; whether the tokens become fewer is for the layers to check."""
+    if pyramid is None:
+        return {}
+    if not isinstance(pyramid, Mapping) or not all(
+        type(layer) is int and layer in range(num_layers) and type(tokens) is int and tokens > 0
+        for layer, tokens in pyramid.items()
+    ):
+        raise ValueError(
+            f"`pyramid` must map numbers of layers, 0 to {num_layers - 1}, to the number of tokens "
+            f"that come out of them. Received: pyramid={pyramid!r}"
+        )
+    return dict(pyramid)

@@ -25,8 +25,9 @@ def change_resolution(
         A new model of the same class, compiled if `model` is, with a fresh optimiser.
 
     Raises:
-        ValueError: `model` is no such model, the image is not a whole number of patches,
-            `"expand"` cannot reach the size, or another weight depends on the size.
+        ValueError: `model` is no such model or has an ablation of token mixing, the image is not a
+            whole number of patches, `"expand"` cannot reach the size, or another weight depends on
+            the size.
 
     Example:
 
@@ -39,6 +40,12 @@ def change_resolution(
             f"{model.name} has {len(model.inputs)} inputs and {len(patches)} `Patches` layers. "
             "`change_resolution` takes a functional model with one of each."
         )
+    for layer in model.layers:
+        if isinstance(layer, MixerLayer) and not layer.plain:
+            raise ValueError(
+                f"{layer.name} of {model.name} has an ablation of token mixing, for which there is "
+                "no rule of another image size. Build the model at that size."
+            )
     height, width = image_size
     last = patches[0].data_format == "channels_last"
     shape = patches[0].input.shape

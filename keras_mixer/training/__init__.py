@@ -5,7 +5,12 @@ from keras_mixer.training.build import build_model
 from keras_mixer.training.fit import Trained, finetune, pretrain
 from keras_mixer.training.keeper import RunCallback
 from keras_mixer.training.recipe import Recipe
-from keras_mixer.training.recipes import RECIPES, default_pretraining, default_recipe
+from keras_mixer.training.recipes import (
+    RECIPES,
+    default_comparison,
+    default_pretraining,
+    default_recipe,
+)
 from keras_mixer.training.signals import Interrupted
 
 __all__ = [
@@ -15,6 +20,7 @@ __all__ = [
     "RunCallback",
     "Trained",
     "build_model",
+    "default_comparison",
     "default_pretraining",
     "default_recipe",
     "finetune",

@@ -36,8 +36,14 @@ def add_lora(model: keras.Model, rank: int) -> None:
     2021, https://arxiv.org/abs/2106.09685), by `keras.layers.Dense.enable_lora`.
 
     Raises:
-        ValueError: the model has adapters already.
+        ValueError: the model has adapters already, or a token-mixing MLP for each channel.
     """
+    for layer in model.layers:
+        if isinstance(layer, MixerLayer) and layer.token_mixing.form == "untied":
+            raise ValueError(
+                f"{layer.name} of {model.name} has a token-mixing MLP for each channel, whose "
+                "kernels take no adapters. Train it whole, or build it with another `token_mixing`."
+            )
     moving = list(head_of(model).weights)
     for dense in _mlp_layers(model):
         dense.enable_lora(rank)

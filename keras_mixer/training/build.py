@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_mixer.layers import MixerLayer
-from keras_mixer.models import Mixer
+from keras_mixer.models import Mixer, build_by_name
 from keras_mixer.specs import SPECS, MixerSpec
 from keras_mixer.training.recipe import Recipe
 
@@ -20,46 +20,62 @@ def build_model(
     seed: int = 0,
     **options: Any,
 ) -> keras.Model:
-    """A Mixer to train by a recipe, with the recipe's weights and precision; it gives logits.
+    """A model to train by a recipe, with the recipe's weights and precision; it gives logits.
 
     Args:
-        model: a key of `SPECS`, or a spec of your own.
+        model: a key of `SPECS`, a spec of your own, or the name of another model, as in
+            `keras_mixer.models.build_by_name`.
         recipe: what it is trained by.
         classes: number of classes.
-        image_size: height and width in pixels; by default the spec's.
+        image_size: height and width in pixels; by default the model's own.
         seed: of the initial weights and of what is dropped. It is set as Keras' global seed.
         options: more arguments of `keras_mixer.Mixer`, such as `resolution`, `gelu_approximate`.
 
     Raises:
-        ValueError: an unknown model, or as `keras_mixer.Mixer`.
+        ValueError: an unknown model, as `keras_mixer.Mixer` and `build_by_name`, or a model that
+            lacks what the recipe asks for (see `check_model`).
     """
-    if isinstance(model, str):
-        if model not in SPECS:
-            raise ValueError(f"Unknown model {model!r}. Choose one of: {', '.join(SPECS)}")
-        model = SPECS[model]
-    size = image_size or model.image_size
-    last = keras.config.image_data_format() == "channels_last"
     policy = keras.config.dtype_policy()
     keras.utils.set_random_seed(seed)
     try:
         keras.config.set_dtype_policy(recipe.precision)
-        built = Mixer(
-            model,
-            weights=recipe.weights,
-            input_shape=(*size, 3) if last else (3, *size),
-            classes=classes,
-            classifier_activation=None,
-            dropout=recipe.dropout,
-            stochastic_depth=recipe.stochastic_depth,
-            remat=recipe.remat,
-            seed=seed,
-            **options,
-        )
+        if isinstance(model, str) and model not in SPECS:
+            built = _other_model(model, recipe, classes, image_size, seed, options)
+        else:
+            spec = SPECS[model] if isinstance(model, str) else model
+            built = _mixer(spec, recipe, classes, image_size or spec.image_size, seed, options)
     finally:
         keras.config.set_dtype_policy(policy)
-    head = built.get_layer("head")
-    if recipe.head_bias and (built.load_report is None or "head/bias" in built.load_report.fresh):
+    head = built.layers[-1]
+    report = getattr(built, "load_report", None)
+    if recipe.head_bias and (report is None or "head/bias" in report.fresh):
         head.bias.assign(keras.ops.full(head.bias.shape, recipe.head_bias))
+    return built
+
+
+def _mixer(spec, recipe, classes, image_size, seed, options) -> keras.Model:
+    last = keras.config.image_data_format() == "channels_last"
+    return Mixer(
+        spec,
+        weights=recipe.weights,
+        input_shape=(*image_size, 3) if last else (3, *image_size),
+        classes=classes,
+        classifier_activation=None,
+        dropout=recipe.dropout,
+        stochastic_depth=recipe.stochastic_depth,
+        remat=recipe.remat,
+        seed=seed,
+        **options,
+    )
+
+
+def _other_model(name, recipe, classes, image_size, seed, options) -> keras.Model:
+    if options:
+        raise ValueError(f"{name} is no Mixer and takes no {', '.join(options)}.")
+    built = build_by_name(
+        name, classes=classes, image_size=image_size, weights=recipe.weights, seed=seed
+    )
+    check_model(built, recipe.replace(head_bias=0.0), classes)
     return built
 
 

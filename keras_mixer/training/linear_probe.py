@@ -40,7 +40,7 @@ class Regression:
         """Kernel `(features, classes)` and bias `(classes,)` that act on features as they are."""
         n, mean = self.images, self._sum / self.images
         variance = np.diag(self._products) / n - mean**2
-        scale = 1 / np.sqrt(np.maximum(variance, 1e-10))
+        scale = 1 / (np.sqrt(np.maximum(variance, 0)) + 1e-5)
         # Products of the whitened features, and of the targets with them.
         products = (self._products - n * np.outer(mean, mean)) * np.outer(scale, scale)
         targets = (self._targets - np.outer(mean, self._counts)) * scale[:, None]

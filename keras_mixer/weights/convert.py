@@ -7,6 +7,7 @@ import pathlib
 from keras_mixer.weights.arrays import StoredArray
 from keras_mixer.weights.formats import Weights, open_file
 from keras_mixer.weights.official import to_official, write_npz
+from keras_mixer.weights.resolution import check_plain
 from keras_mixer.weights.timm import to_timm, write_safetensors
 
 
@@ -23,7 +24,8 @@ def convert(source: str | os.PathLike, target: str | os.PathLike) -> int:
         The number of arrays written.
 
     Raises:
-        ValueError: an unreadable source, a half type, or an unknown suffix of `target`.
+        ValueError: an unreadable source, a half type, an ablation of token mixing, which neither
+            format can hold, or an unknown suffix of `target`.
         FileExistsError: `target` exists; nothing is overwritten.
     """
     target = pathlib.Path(target)
@@ -34,6 +36,7 @@ def convert(source: str | os.PathLike, target: str | os.PathLike) -> int:
     temporary = target.with_name(f".{target.name}.part")
     with open_file(source) as weights:
         arrays = weights.arrays
+        check_plain(arrays, weights.grid, weights.origin)
         patch = weights.patch_shape or _square_patch(arrays, weights.origin)
         strange = [name for name, array in arrays.items() if array.dtype != "float32"]
         if strange:

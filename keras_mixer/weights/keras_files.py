@@ -17,6 +17,7 @@ _VARIABLES = {
     "head": _DENSE,
     "dense_0": _DENSE,
     "dense_1": _DENSE,
+    "views": _DENSE,
     "pre_head_layer_norm": _NORM,
     "layer_norm_0": _NORM,
     "layer_norm_1": _NORM,

@@ -39,18 +39,49 @@ def fit_to_image(
 
     Raises:
         ValueError: the grids are not a whole number of times each other and `resolution` is
-            `"expand"`, or the weights' own grid cannot be told.
+            `"expand"`, the weights' own grid cannot be told, or they are of an ablation of token
+            mixing and of another size.
     """
     kernel = weights.arrays.get("mixer_block_0/token_mixing/dense_0/kernel")
     if kernel is None or len(kernel.shape) != 2:
         return weights, spec  # The strict assignment says what is wrong.
     new = spec.grid(image_size)
     old = weights.grid or _infer_grid(kernel.shape[0], spec, new, weights.origin)
+    if old != new:
+        check_plain(weights.arrays, old, weights.origin)
     arrays = change_grid(weights.arrays, old, new, resolution, weights.origin)
     if new != spec.grid():
         width = arrays["mixer_block_0/token_mixing/dense_0/kernel"].shape[1]
         spec = dataclasses.replace(spec, tokens_mlp_dim=width)
     return dataclasses.replace(weights, arrays=arrays, grid=new), spec
+
+
+def check_plain(arrays: dict[str, StoredArray], grid: Grid | None, origin: str) -> None:
+    """Refuses the weights of an ablation of token mixing, where their shapes show it.
+
+    Args:
+        arrays: `{canonical name: array}`.
+        grid: rows and columns of tokens they are for; `None` if that is not known.
+        origin: what the arrays are, for the message.
+
+    Raises:
+        ValueError: a token-mixing MLP is not one for all channels, from the S tokens of all the
+            others to S tokens.
+    """
+    views = any("/token_mixing/views/" in name for name in arrays)
+    kernels = [  # All as (S, D).
+        array.shape[::-1] if match[1] == "dense_1/kernel" else array.shape
+        for name, array in arrays.items()
+        if (match := _TOKEN_MIXING.fullmatch(name)) and match[1].endswith("kernel")
+    ]
+    tokens = {shape[0] for shape in kernels}
+    if grid is not None:
+        tokens.add(grid[0] * grid[1])
+    if views or any(len(shape) != 2 for shape in kernels) or len(tokens) > 1:
+        raise ValueError(
+            f"{origin} does not have one token-mixing MLP for all channels and tokens in each "
+            "layer. Weights like that keep their image size and the .keras format."
+        )
 
 
 def _infer_grid(tokens: int, spec: MixerSpec, new: Grid, origin: str) -> Grid:

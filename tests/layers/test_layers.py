@@ -6,6 +6,7 @@ import pytest
 import reference
 
 from keras_mixer import MixerLayer, MlpBlock, Patches, StochasticDepth
+from keras_mixer.layers import SharedDepthwiseConv2D, TokenMixing
 
 LAYERS = {
     "Patches": (lambda **kw: Patches((2, 3), **kw), (4, 6, 3), (4, 18)),
@@ -15,6 +16,16 @@ LAYERS = {
         lambda **kw: MixerLayer(5, 6, 0.1, (0.1, 0.2), False, 1e-3, seed=1, **kw),
         (7, 4),
         (7, 4),
+    ),
+    "TokenMixing": (
+        lambda **kw: TokenMixing(5, 0.1, False, form="views", groups=2, tokens=3, **kw),
+        (7, 4),
+        (3, 4),
+    ),
+    "SharedDepthwiseConv2D": (
+        lambda **kw: SharedDepthwiseConv2D((3, 2), **kw),
+        (4, 5, 3),
+        (3, 2, 3),
     ),
 }
 each_layer = pytest.mark.parametrize("name", LAYERS)
