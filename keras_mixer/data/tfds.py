@@ -216,6 +216,20 @@ class RecordSplit(Split):
         return [self.name(index) for index in range(len(self))]
 
     @functools.cached_property
+    def file_names(self) -> list[str]:
+        """Names of the files that the records were made of, else `names`; reads each record once.
+
+        Those of ImageNet's validation images hold their numbers.
+        """
+
+        def name(index: int) -> str:
+            noted = self.features(index).get("file_name")
+            return noted[0].decode("utf-8", "backslashreplace") if noted else self.name(index)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(name, range(len(self))))
+
+    @functools.cached_property
     def labels(self) -> np.ndarray:
         """Class of each picture, `(n,)`; reads every record once."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,5 +1,31 @@
 """Judges a model."""
 
-from keras_mixer.evaluation.accuracy import Accuracy, evaluate, predict, score
+from keras_mixer.evaluation.accuracy import Accuracy, predicted_classes, score
+from keras_mixer.evaluation.calibration import Calibration
+from keras_mixer.evaluation.fewshot import FewShot, fewshot
+from keras_mixer.evaluation.figures import reliability
+from keras_mixer.evaluation.predictions import Predictions, evaluate, picture_names, predict
+from keras_mixer.evaluation.real import (
+    RealAccuracy,
+    image_numbers,
+    load_real_labels,
+    real_accuracy,
+)
 
-__all__ = ["Accuracy", "evaluate", "predict", "score"]
+__all__ = [
+    "Accuracy",
+    "Calibration",
+    "FewShot",
+    "Predictions",
+    "RealAccuracy",
+    "evaluate",
+    "fewshot",
+    "image_numbers",
+    "load_real_labels",
+    "picture_names",
+    "predict",
+    "predicted_classes",
+    "real_accuracy",
+    "reliability",
+    "score",
+]

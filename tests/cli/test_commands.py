@@ -143,7 +143,11 @@ def test_models_lists_every_spec(run_command):
     ("arguments", "code", "message"),
     [
         (["finetune", "petz"], 2, "'petz' is neither a data set (digits, imagenet, cifar10"),
-        (["finetune", "digits", "--model", "mixer_x"], 2, "'mixer_x' is not one of mixer_s32"),
+        (
+            ["finetune", "digits", "--model", "mixer_x"],
+            2,
+            "Unknown model 'mixer_x'. Choose one of: mixer_s32",
+        ),
         (["finetune", "digits", "--recipe", "x"], 2, "'x' is not one of imagenet, pets"),
         (["finetune", "digits", "--image-size", "30"], 2, "30x30 pixels is not a whole number of"),
         (["finetune", "digits", "--image-size", "big"], 2, "neither PIXELS nor HEIGHTxWIDTH"),
@@ -160,7 +164,7 @@ def test_models_lists_every_spec(run_command):
         (["runs", "."], 2, ". holds no runs"),
         (["finetune", "digits", "--backend", "theano"], 2, "'theano' is not one of"),
         (["finetune"], 2, "Missing argument 'DATA'"),
-        (["evaluate", "nowhere"], 2, "'nowhere' does not exist"),
+        (["evaluate", "nowhere"], 2, "'nowhere' is neither a run directory nor"),
         (["predict", "."], 2, "Missing argument 'IMAGES...'"),
         (["evaluate", "."], 1, "not the directory of a run: it has no run.json"),
         (["finetune", "digits", "--weights", "imagenet"], 1, "were never published for mixer_ti4"),

@@ -140,7 +140,7 @@ def test_finetune_pets_with_b16(pets, tmp_path, capsys):
     )
     assert code == 0, capsys.readouterr().err
     config = json.loads((run / "run.json").read_text())
-    assert config["spec"]["name"] == "mixer_b16"
+    assert config["model"] == "mixer_b16"
     assert (
         config["recipe"] | {"name": "pets", "optimizer": "sgd", "learning_rate": 0.03}
         == (config["recipe"])

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from runs.judged import judged
 from sklearn import metrics
 
 from keras_mixer import Mixer, evaluation, preprocess_input
@@ -32,6 +33,9 @@ def test_evaluate(split, tiny, randomize, activation):
     assert result.loss == pytest.approx(
         metrics.log_loss(split.labels, scores, labels=labels), rel=1e-4
     )
+    expected = metrics.confusion_matrix(split.labels, scores.argmax(1), labels=labels)
+    np.testing.assert_array_equal(result.confusion, expected)
+    np.testing.assert_array_equal(result.predicted, scores.argmax(1))
     for label in labels:
         own = split.labels == label
         if own.any():
@@ -47,6 +51,43 @@ def test_constant_scores_earn_nothing(split, tiny):
     )
     assert (result.top_1, result.top_5) == (0.0, 0.0)
     assert result.loss == pytest.approx(np.log(8))
+
+
+def test_a_tie_counts_as_wrong():
+    """In each figure; and what is not a number earns nothing."""
+    probabilities = np.array([[0.5, 0.5], [0.5, 0.5], [0.4, 0.6], [np.nan, np.nan]])
+    labels = np.array([0, 1, 1, 0])
+    assert evaluation.predicted_classes(probabilities, labels).tolist() == [1, 0, 1, 1]
+    result = evaluation.score(probabilities, labels)
+    assert result.top_1 == 1 / 4
+    assert result.confusion.tolist() == [[0, 2], [1, 1]]
+    assert np.isnan(result.calibration.error)
+
+
+def test_not_a_number_is_not_among_the_five_highest():
+    probabilities = np.full((2, 6), 1 / 6)
+    probabilities[:, 0] = [np.nan, 1]
+    assert evaluation.score(probabilities, np.array([0, 0])).top_5 == 0.5
+    assert evaluation.score(probabilities, np.array([1, 0])).top_1 == 0.5
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("classes", [3, 7, 200])
+def test_score_is_sklearns(rng, classes, kind):
+    _, probabilities = judged(rng, classes, 500, skill=1.0)
+    probabilities = probabilities.astype(kind)
+    labels = rng.integers(0, classes, 500)
+    every = np.arange(classes)
+    result = evaluation.score(probabilities, labels)
+    guess = probabilities.argmax(1)
+    assert result.top_1 == pytest.approx(metrics.accuracy_score(labels, guess))
+    normal = probabilities / probabilities.sum(1, keepdims=True)  # As scikit-learn wants them.
+    assert result.loss == pytest.approx(metrics.log_loss(labels, normal, labels=every), rel=1e-6)
+    matrix = metrics.confusion_matrix(labels, guess, labels=every)
+    np.testing.assert_array_equal(result.confusion, matrix)
+    if classes > 5:
+        top_5 = metrics.top_k_accuracy_score(labels, probabilities, k=5, labels=every)
+        assert result.top_5 == pytest.approx(top_5)
 
 
 def test_any_keras_model(split):
