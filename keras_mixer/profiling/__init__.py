@@ -1,0 +1,25 @@
+"""What a model costs: parameters, multiply-accumulates, images a second, memory, device-days."""
+
+from keras_mixer.profiling.ceiling import matmul_ceiling
+from keras_mixer.profiling.cost import PretrainingCost, pretraining_costs
+from keras_mixer.profiling.counts import macs
+from keras_mixer.profiling.figures import throughput
+from keras_mixer.profiling.machine import Machine, this_machine
+from keras_mixer.profiling.memory import peak_growth
+from keras_mixer.profiling.profiles import Profile, benchmark
+from keras_mixer.profiling.speed import Point, Sweep
+
+__all__ = [
+    "Machine",
+    "Point",
+    "PretrainingCost",
+    "Profile",
+    "Sweep",
+    "benchmark",
+    "macs",
+    "matmul_ceiling",
+    "peak_growth",
+    "pretraining_costs",
+    "this_machine",
+    "throughput",
+]
