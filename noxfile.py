@@ -7,6 +7,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.stop_on_first_error = False
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
+# What KerasHub needs on JAX and PyTorch; it declares TensorFlow too.
+FOR_KERAS_HUB = ("absl-py", "kagglehub", "kagglesdk", "regex", "sentencepiece", "tokenizers")
 EACH_BACKEND = "not cross and not timm and not slow and not network and not gpu"
 
 
@@ -35,9 +37,12 @@ def lint(session: nox.Session) -> None:
 @nox.parametrize("backend", ["tensorflow", "jax", "torch"], ids=["tensorflow", "jax", "torch"])
 def tests(session: nox.Session, backend: str) -> None:
     """The tests on one backend; JAX and PyTorch without TensorFlow, so that a need of it shows."""
-    extras = "tensorflow,data" if backend == "tensorflow" else backend
+    extras = "tensorflow,data,peers" if backend == "tensorflow" else backend
     reference = ["optax"] if backend == "jax" else []  # tests/training/optax_reference.py
     session.install(*CONSTRAINTS, f".[{extras},digits,test]", *reference)
+    if backend != "tensorflow":
+        session.install(*CONSTRAINTS, *FOR_KERAS_HUB)
+        session.install(*CONSTRAINTS, "--no-deps", "keras-hub")
     _pytest(session, backend, "-m", EACH_BACKEND)
 
 

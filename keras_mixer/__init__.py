@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from keras_mixer import data, evaluation, runs, training, weights
+from keras_mixer import data, evaluation, models, profiling, runs, training, visualize, weights
 from keras_mixer.layers import MixerLayer, MlpBlock, Patches, StochasticDepth
 from keras_mixer.models import (
     Mixer,
@@ -53,9 +53,12 @@ __all__ = [
     "decode_predictions",
     "evaluation",
     "finetune",
+    "models",
     "preprocess_input",
     "pretrain",
+    "profiling",
     "runs",
     "training",
+    "visualize",
     "weights",
 ]

@@ -10,13 +10,18 @@ import sys
 
 import click
 
+from keras_mixer_cli.benchmark import benchmark
+from keras_mixer_cli.compare import compare, shuffle_study
 from keras_mixer_cli.datasets import datasets
 from keras_mixer_cli.evaluate import evaluate
+from keras_mixer_cli.fewshot import fewshot
 from keras_mixer_cli.models import models
 from keras_mixer_cli.predict import predict
 from keras_mixer_cli.recipes import recipes
 from keras_mixer_cli.runs import runs
+from keras_mixer_cli.suites import transfer, vtab
 from keras_mixer_cli.training import finetune, pretrain
+from keras_mixer_cli.visualize import visualize
 from keras_mixer_cli.weights import weights
 
 
@@ -26,7 +31,10 @@ def commands() -> None:
     """MLP-Mixer for Keras 3: fine-tune, evaluate and predict on TensorFlow, JAX or PyTorch."""
 
 
-for command in (finetune, pretrain, evaluate, predict, runs, recipes, models, weights, datasets):
+for command in (
+    *(finetune, pretrain, evaluate, predict, fewshot, vtab, transfer, compare, shuffle_study),
+    *(benchmark, visualize, runs, recipes, models, weights, datasets),
+):
     commands.add_command(command)
 
 

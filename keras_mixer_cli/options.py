@@ -29,6 +29,46 @@ def on_a_backend(command):
     return wrapped
 
 
+class Several(click.Command):
+    """A command whose options of several values take them apart by spaces or by commas.
+
+    `--shots 1 5 10` is `--shots 1,5,10`: what follows such an option belongs to it up to the next
+    option.
+    """
+
+    def parse_args(self, ctx, args):
+        several = {
+            name
+            for option in self.params
+            if isinstance(option.type, Values)
+            for name in option.opts
+        }
+        joined: list[str] = []
+        values: list[str] | None = None  # Of the option before, as far as they have come.
+        for arg in [*args, "--"]:
+            if values is not None and not arg.startswith("-"):
+                values.append(arg)
+                continue
+            if values:
+                joined.append(",".join(values))
+            values = [] if arg in several else None
+            joined.append(arg)
+        return super().parse_args(ctx, joined[:-1])
+
+
+class Values(click.ParamType):
+    """Values of another type with commas between them; with `Several`, spaces too."""
+
+    def __init__(self, kind: click.ParamType):
+        self.kind = kind
+        self.name = f"{kind.name} ..."
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        return tuple(self.kind.convert(part, param, ctx) for part in value.split(","))
+
+
 def parse_size(_context, _parameter, value: str | None) -> tuple[int, int] | None:
     """`224` or `224x320` as (height, width)."""
     if value is None:

@@ -104,7 +104,7 @@ class Lines(RunCallback):
             text = f"{100 * seeds['mean']:.2f} ± {100 * seeds['deviation']:.2f} %"
             rows.insert(1, (f"mean of {len(seeds['top_1'])} seeds", text))
         request = run.config["request"]
-        title = f"{run.config['data']} with {request['spec']['name']} on {request['backend']}"
+        title = f"{run.config['data']} with {run.config['model']} on {request['backend']}"
         show(title, {"": "left", "held out": "right"}, rows)
         click.echo(f"saved: {run.path}; {run.path / 'report.html'} shows it")
 

@@ -24,9 +24,7 @@ def _training_options(command):
             click.option(
                 "--resolution",
                 type=click.Choice(["expand", "interpolate"]),
-                default="expand",
-                show_default=True,
-                help="How weights of another image size are brought to this one.",
+                help="How weights of another image size are brought to this one. Default: expand.",
             ),
             click.option(
                 "--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH."
@@ -134,12 +132,12 @@ def _train(
     else:
         default = training.default_recipe(data)
     recipe = find_recipe(default, recipe_name, changes)
-    options = {"resolution": resolution}
+    options = {"resolution": resolution} if resolution else {}
     if gelu:
         options["gelu_approximate"] = gelu == "tanh"
     request = runs.Request(
         data,
-        _spec(recipe.model, image_size),
+        checked_model(recipe.model, image_size),
         recipe,
         seed=seed,
         image_size=image_size,
@@ -162,13 +160,14 @@ def _train(
     progress.result(run)
 
 
-def _spec(name, image_size):
+def checked_model(name, image_size=None):
+    """The architecture of a Mixer by its name, or the name of another model; else a usage error."""
     from keras_mixer.specs import SPECS
+    from keras_mixer_cli.find_model import check_model_name
 
+    check_model_name(name)
     if name not in SPECS:
-        raise click.BadParameter(
-            f"{name!r} is not one of {', '.join(SPECS)}.", param_hint="--model"
-        )
+        return name
     try:
         SPECS[name].grid(image_size)
     except ValueError as error:

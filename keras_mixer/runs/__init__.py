@@ -1,15 +1,27 @@
-"""Trains into a directory that explains itself, and reads such directories."""
+"""Trains into a directory that explains itself, and reads such directories; studies of many."""
 
+from keras_mixer.runs.comparison import Compared, compare
 from keras_mixer.runs.directory import Run, RunInUseError, find_runs, load_run, read_config
 from keras_mixer.runs.experiment import Place, Request, run
+from keras_mixer.runs.shuffle import Shuffled, shuffle_study
+from keras_mixer.runs.suites import SUITES, Suite, SuiteResult, TaskResult, run_suite
 
 __all__ = [
+    "SUITES",
+    "Compared",
     "Place",
     "Request",
     "Run",
     "RunInUseError",
+    "Shuffled",
+    "Suite",
+    "SuiteResult",
+    "TaskResult",
+    "compare",
     "find_runs",
     "load_run",
     "read_config",
     "run",
+    "run_suite",
+    "shuffle_study",
 ]

@@ -20,6 +20,8 @@ import keras
 
 from keras_mixer.training.checkpoint import differences, in_one_step, write_text
 
+RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
+
 
 class RunInUseError(OSError):
     """Another process works on the run."""
@@ -63,16 +65,17 @@ def load_run(path: str | os.PathLike) -> Run:
     return Run(run, config, tuple(_read_json(run / "labels.json")))
 
 
-def read_config(path: str | os.PathLike) -> dict:
-    """The contents of `run.json`, of a finished run or another one.
+def read_config(path: str | os.PathLike, name: str = RUN) -> dict:
+    """The contents of `run.json`, of a finished run or another one; or of `study.json`.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: it cannot be read.
     """
-    file = pathlib.Path(path, "run.json")
+    file = pathlib.Path(path, name)
     if not file.is_file():
-        raise FileNotFoundError(f"{path} is not the directory of a run: it has no run.json.")
+        kind = name.removesuffix(".json")
+        raise FileNotFoundError(f"{path} is not the directory of a {kind}: it has no {name}.")
     config = _read_json(file)
     if not isinstance(config, dict):
         raise ValueError(f"{file} holds no JSON object.")
@@ -92,6 +95,7 @@ def begin_run(
     *,
     resume: bool = False,
     new: bool = False,
+    file: str = RUN,
 ) -> tuple[pathlib.Path, bool]:
     """The directory for what is asked for, and whether a run in it goes on.
 
@@ -103,6 +107,7 @@ def begin_run(
         request: what is asked for, like JSON.
         resume: whether it must be one that goes on.
         new: whether it must not be.
+        file: `RUN` or `STUDY`, what says what a directory holds.
 
     Raises:
         FileExistsError: `output` holds something else.
@@ -112,8 +117,8 @@ def begin_run(
     request = json.loads(json.dumps(request))
     if output is not None:
         run = pathlib.Path(output)
-        if (run / "run.json").is_file() and not new:
-            config = read_config(run)
+        if (run / file).is_file() and not new:
+            config = read_config(run, file)
             if config.get("finished"):
                 raise FileExistsError(
                     f"{run} holds a finished run, and nothing is overwritten. Choose another "
@@ -133,7 +138,7 @@ def begin_run(
     else:
         number = 1
         while (run := pathlib.Path("runs", f"{name}-{number}")).exists():
-            if not new and _goes_on(run, request):
+            if not new and _goes_on(run, request, file):
                 return run, True
             number += 1
     if resume:
@@ -145,10 +150,10 @@ def begin_run(
     return run, False
 
 
-def _goes_on(run: pathlib.Path, request: dict) -> bool:
+def _goes_on(run: pathlib.Path, request: dict, file: str) -> bool:
     """Whether a directory holds an unfinished run of a request that nobody works on."""
     try:
-        config = read_config(run)
+        config = read_config(run, file)
         with locked(run):
             return not config.get("finished") and config.get("request") == request
     except (OSError, ValueError):
@@ -171,9 +176,20 @@ def locked(run: pathlib.Path) -> Iterator[None]:
         raise RunInUseError(f"Another process works on {run}. Wait, or end it.") from error
 
 
-def write_config(run: pathlib.Path, config: dict) -> None:
-    """Writes `run.json`."""
-    write_text(run / "run.json", json.dumps(config, indent=2) + "\n")
+@contextlib.contextmanager
+def removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool) -> Iterator[None]:
+    """Leaves no new directory behind where an error came before anything was done."""
+    try:
+        yield
+    except BaseException:
+        if not goes_on and {file.name for file in path.iterdir()} <= {RUN, STUDY, ".lock"}:
+            shutil.rmtree(path)
+        raise
+
+
+def write_config(run: pathlib.Path, config: dict, name: str = RUN) -> None:
+    """Writes `run.json`, or `study.json`."""
+    write_text(run / name, json.dumps(config, indent=2) + "\n")
 
 
 def write_history(run: pathlib.Path, history: list[dict]) -> None:

@@ -4,10 +4,10 @@ import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
+import json
 import os
 import pathlib
 import platform
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +23,7 @@ from keras_mixer.runs.tensorboard import TensorBoard
 from keras_mixer.runs.trials import choose_rate, repeat
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import Recipe, RunCallback, adapt, build_model, finetune
+from keras_mixer.training.checkpoint import differences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Request:
 
     Args:
         data: name or path of a data set.
-        spec: the architecture.
+        model: the architecture, or the name of a model as in `keras_mixer.models.build_by_name`.
         recipe: how to train it.
         seed: of everything that is drawn.
         image_size: height and width in pixels.
@@ -42,7 +43,7 @@ class Request:
     """
 
     data: str
-    spec: MixerSpec
+    model: MixerSpec | str
     recipe: Recipe
     seed: int = 0
     image_size: tuple[int, int] | None = None
@@ -54,8 +55,13 @@ class Request:
     def build(self, recipe: Recipe, classes: int, seed: int) -> keras.Model:
         """The model that it begins with."""
         return build_model(
-            self.spec, recipe, classes, image_size=self.image_size, seed=seed, **self.options
+            self.model, recipe, classes, image_size=self.image_size, seed=seed, **self.options
         )
+
+    @property
+    def model_name(self) -> str:
+        """What the model is called."""
+        return self.model if isinstance(self.model, str) else self.model.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +85,12 @@ class Place:
     tensorboard: bool = False
 
 
+ANYWHERE = Place()  # Below `runs`.
+
+
 def run(
     request: Request,
-    place: Place = Place(),
+    place: Place = ANYWHERE,
     *,
     say: Callable[[str], None] = print,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -107,15 +116,15 @@ def run(
     data = keras_mixer.data.load(request.data, place.data_dir)
     _tell_data(data, say)
     recipe = request.recipe.for_images(len(data.train))
-    asked = {**dataclasses.asdict(request), "backend": keras.backend.backend()}
+    asked = _asked(request)
     path, goes_on = directory.begin_run(
         place.output,
-        f"{recipe.name}-{request.spec.name}",
+        f"{recipe.name}-{request.model_name.replace(':', '.')}",
         asked,
         resume=place.resume,
         new=place.new,
     )
-    with directory.locked(path), _removed_if_nothing_was_done(path, goes_on):
+    with directory.locked(path), directory.removed_if_nothing_was_done(path, goes_on):
         config = _config(request, asked, place, data)
         if goes_on:
             say(f"run: going on with {path}")
@@ -136,10 +145,10 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
         watch.append(TensorBoard(path / "tensorboard"))
 
     def train(recipe: Recipe, data: ImageData, seed: int, folder: pathlib.Path, watch=()):
-        """A model trained with its state below `folder`."""
+        """A training with its state below `folder`."""
         say("model: building")
         model = request.build(recipe, data.classes, seed)
-        config["weights"] = str(model.load_report) if model.load_report else None
+        config["weights"] = str(getattr(model, "load_report", None) or recipe.weights or "") or None
         say(f"weights: {config['weights'] or 'none (random initial weights)'}")
         return finetune(
             model,
@@ -150,14 +159,14 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
             say=say,
             callbacks=[*watch, *callbacks],
             verbose=0,
-        ).model
+        )
 
     if request.sweep:
         dev = keras_mixer.data.load(request.data, place.data_dir, dev=True)
         sweep = path / "sweep"
         recipe, config["sweep"] = choose_rate(sweep, recipe, dev, request.seed, train, say)
     config["recipe"] = dataclasses.asdict(recipe)
-    model = train(recipe, data, request.seed, path, watch)
+    model = train(recipe, data, request.seed, path, watch).model
     say(f"judging: {len(data.test):,} test images")
     probabilities = evaluation.predict(model, data.test, crop=recipe.evaluation_crop, verbose=0)
     result = evaluation.score(probabilities, data.test.labels)
@@ -175,17 +184,6 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
     history = directory.read_history(path)
     write_report(path, config, history, data.test, probabilities, data.label_names)
     directory.finish_run(path, model, config, data.label_names)
-
-
-@contextlib.contextmanager
-def _removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool):
-    """Leaves no new directory behind where an error came before anything was trained."""
-    try:
-        yield
-    except BaseException:
-        if not goes_on and {file.name for file in path.iterdir()} <= {"run.json", ".lock"}:
-            shutil.rmtree(path)
-        raise
 
 
 class _Files(RunCallback):
@@ -219,6 +217,29 @@ class _Files(RunCallback):
             directory.save_model(self._path / "last.keras", model)
 
 
+def run_once(request: Request, place: Place, **options) -> directory.Run:
+    """The finished run in `place.output` where there is one of this request, else `run`.
+
+    Raises:
+        ValueError: there is one of another request; else as `run`.
+    """
+    assert place.output is not None
+    with contextlib.suppress(FileNotFoundError):
+        found = directory.load_run(place.output)
+        asked = json.loads(json.dumps(_asked(request)))
+        if different := list(differences(found.config["request"], asked)):
+            raise ValueError(
+                f"{place.output} holds a run of another request: {'; '.join(different)}. Give the "
+                "same options to go on, or choose another --output."
+            )
+        return found
+    return run(request, place, **options)
+
+
+def _asked(request: Request) -> dict:
+    return {**dataclasses.asdict(request), "backend": keras.backend.backend()}
+
+
 def _tell_data(data: ImageData, say) -> None:
     say(
         f"data: {len(data.train):,} images to train on, {len(data.test):,} held out, "
@@ -233,14 +254,11 @@ def _tell_data(data: ImageData, say) -> None:
 
 def _config(request: Request, asked: dict, place: Place, data: ImageData) -> dict[str, Any]:
     """What `run.json` says from the beginning."""
-    backend = keras.backend.backend()
-    packages = ("keras-mixer", "keras", "numpy", "pillow", backend)
     return {
         "finished": False,
         "command": place.command,
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "data": data.name,
-        "spec": asked["spec"],
+        "model": request.model_name,
         "recipe": asked["recipe"],
         "seed": request.seed,
         "output": "logits",
@@ -248,12 +266,21 @@ def _config(request: Request, asked: dict, place: Place, data: ImageData) -> dic
         "train_images": len(data.train),
         "train_fingerprint": data.train.fingerprint(),
         "test_fingerprint": data.test.fingerprint(),
+        **surroundings(),
+        "request": asked,
+    }
+
+
+def surroundings() -> dict[str, Any]:
+    """When, with what and on what something runs."""
+    packages = ("keras-mixer", "keras", "numpy", "pillow", keras.backend.backend())
+    return {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {
             "python": platform.python_version(),
             **{name: _version(name) for name in packages},
         },
         "device": _device(),
-        "request": asked,
     }
 
 

@@ -1,10 +1,12 @@
 """Figures of a finished run: curves, confusion matrix, examples of its predictions."""
 
+import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_mixer.data import Split
+from keras_mixer.training.checkpoint import in_one_step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,14 +18,6 @@ COUNTED_CLASSES = 20  # So many classes leave room for numbers in the cells.
 EXAMPLES = 12
 COLUMNS = 3
 GREEN, RED = "#1a7f37", "#c62828"
-
-
-def predictions(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The class predicted for each picture; a tie counts against its own, as in `evaluate`."""
-    own = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
-    others = probabilities.copy()
-    np.put_along_axis(others, labels[:, None], -np.inf, axis=1)
-    return np.where(own > others.max(axis=1), labels, others.argmax(axis=1))
 
 
 def curves(history: list[dict]) -> "Figure":
@@ -157,6 +151,12 @@ def samples(
             caption = f"{mark}, {surety[i]:.1%}\ntrue: {names[label]}\npred.: {names[predicted[i]]}"
             axes.set_title(caption, size=9, color=color, parse_math=False)
     return figure
+
+
+def save(figure: "Figure", path: pathlib.Path) -> None:
+    """Writes a figure as PNG."""
+    with in_one_step(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=160, bbox_inches="tight")
 
 
 def drawable(label_names, limit: int) -> list[str]:

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from keras_mixer.data import Split
+from keras_mixer.evaluation import predicted_classes
 from keras_mixer.runs import figures
 from keras_mixer.training.checkpoint import in_one_step
 
@@ -50,7 +51,7 @@ def write_report(
         probabilities: of each class for each of them, `(n, classes)`.
         label_names: names of the classes, in order.
     """
-    predicted = figures.predictions(probabilities, split.labels)
+    predicted = predicted_classes(probabilities, split.labels)
     right = int((predicted == split.labels).sum())
     curves = _picture(
         run / "curves.png",
@@ -67,7 +68,7 @@ def write_report(
         "Held-out images with true class, predicted class and its probability.",
         figures.samples(split, predicted, probabilities, label_names),
     )
-    title = html.escape(f"{config['spec']['name']} on {config['data']}")
+    title = html.escape(f"{config['model']} on {config['data']}")
     metrics = {METRICS.get(key, key): _html(v, key) for key, v in config["metrics"].items()}
     page = f"""<!doctype html>
 <html lang="en">
@@ -102,8 +103,7 @@ images as they are.</p>
 
 def _picture(path: pathlib.Path, alt: str, figure) -> str:
     """Writes a figure to a file; returns it as HTML that holds the picture itself."""
-    with in_one_step(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=160, bbox_inches="tight")
+    figures.save(figure, path)
     data = base64.b64encode(path.read_bytes()).decode()
     inches = figure.get_figwidth()  # A wide figure is scrolled on a phone, not shrunk.
     style = f"min-width: {3.4 * inches:.1f}rem; max-width: {6.9 * inches:.1f}rem"

@@ -1,4 +1,4 @@
-"""Several trainings instead of one: to choose the learning rate, and to know the deviation."""
+"""Trainings that leave their result alone: to choose a learning rate, to know a deviation."""
 
 import dataclasses
 import json
@@ -28,14 +28,15 @@ def choose_rate(
         recipe: with its `steps`.
         dev: the dev split, in the place of the test images.
         seed: of each trial.
-        train: called with a recipe, data, a seed and a folder; gives the trained model.
+        train: called with a recipe, data, a seed and a folder; gives a
+            `keras_mixer.training.Trained`.
         say: called with a line for each trial.
     """
     results = []
     for rate in sorted(recipe.learning_rates):
         say(f"sweep: learning rate {rate:g}, on {len(dev.train):,} images")
         tried = dataclasses.replace(recipe, learning_rate=rate)
-        top_1 = _trial(folder / f"rate_{rate:g}", tried, dev, seed, train)
+        top_1 = trial(folder / f"rate_{rate:g}", tried, dev, seed, train)["top_1"]
         say(f"sweep: learning rate {rate:g}: {100 * top_1:.2f} % of {len(dev.test):,} dev images")
         results.append({"learning_rate": rate, "top_1": top_1})
     best = max(results, key=lambda result: result["top_1"])["learning_rate"]
@@ -67,7 +68,7 @@ def repeat(
     results = {str(own): first.top_1}
     for seed in others:
         say(f"seeds: seed {seed}")
-        results[str(seed)] = _trial(path / f"seed_{seed}", recipe, data, seed, train)
+        results[str(seed)] = trial(path / f"seed_{seed}", recipe, data, seed, train)["top_1"]
     values = list(results.values())
     return {
         "top_1": results,
@@ -76,13 +77,14 @@ def repeat(
     }
 
 
-def _trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, train) -> float:
-    """Top-1 of a training, from its result where it has been done already."""
+def trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, train) -> dict:
+    """Top-1 and history of a training, from its result where it has been done already."""
     result = folder / "result.json"
     if not result.is_file():
-        model = train(recipe, data, seed, folder)
+        model, history = train(recipe, data, seed, folder)
         top_1 = evaluation.evaluate(model, data.test, crop=recipe.evaluation_crop, verbose=0).top_1
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(result, json.dumps({"top_1": top_1, "seed": seed}) + "\n")
+        content = {"top_1": top_1, "seed": seed, "history": history}
+        write_text(result, json.dumps(content) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return json.loads(result.read_text(encoding="utf-8"))["top_1"]
+    return json.loads(result.read_text(encoding="utf-8"))

@@ -36,7 +36,7 @@ def test_a_run_directory_explains_itself(image_folder, tmp_path):
     assert config["finished"] is True
     assert config["command"] == "keras-mixer finetune x"
     assert config["recipe"]["steps"] == 6
-    assert config["request"]["spec"]["name"] == "mixer_ti4"
+    assert config["request"]["model"]["name"] == "mixer_ti4"
     assert config["versions"][keras.backend.backend()]
     assert config["device"]
     assert config["training_seconds"] > 0

@@ -6,6 +6,7 @@ from runs.judged import HISTORY, HOSTILE, ROW, judged
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from keras_mixer.data import Split
+from keras_mixer.evaluation import predicted_classes
 from keras_mixer.runs import figures
 
 
@@ -58,13 +59,6 @@ def test_labels_of_a_hundred_classes_are_thinned(rng):
     figure = figures.confusion(labels, labels, [f"class {i}" for i in labels])
     texts = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert texts == [f"class {i}" for i in range(0, 100, 2)]
-
-
-def test_a_tie_counts_as_wrong():
-    """As in `evaluate`; and what is not a number earns nothing."""
-    probabilities = np.array([[0.5, 0.5], [0.5, 0.5], [0.4, 0.6], [np.nan, np.nan]])
-    got = figures.predictions(probabilities, np.array([0, 1, 1, 0]))
-    assert got.tolist() == [1, 0, 1, 1]
 
 
 def test_curves_show_the_history():
@@ -142,7 +136,7 @@ def test_samples_are_marked_in_words_and_colour(rng):
 def test_nothing_wrong_and_nothing_right(rng, skill):
     split, probabilities = judged(rng, 2, 5, skill)
     mark = "wrong" if skill > 0 else "right"
-    predicted = figures.predictions(probabilities, split.labels)
+    predicted = predicted_classes(probabilities, split.labels)
     *lines, headings = captions(figures.samples(split, predicted, probabilities, "ab"))
     assert sorted(map(len, lines)) == [0, 5]
     assert f"There are no {mark} predictions." in headings

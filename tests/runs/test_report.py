@@ -18,7 +18,7 @@ from keras_mixer.runs.report import write_report
 
 def config(**more):
     metrics = {"top_1": 0.875, "top_5": None, "loss": 0.5, "test_images": 8}
-    return {"data": "digits", "spec": {"name": "mixer_ti4"}, "metrics": metrics} | more
+    return {"data": "digits", "model": "mixer_ti4", "metrics": metrics} | more
 
 
 class Page(html.parser.HTMLParser):

@@ -1,0 +1,142 @@
+"""Models side by side: accuracy, cost of training, throughput, on the same data by one recipe."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+
+from keras_mixer import profiling
+from keras_mixer.runs.directory import read_history
+from keras_mixer.runs.experiment import ANYWHERE, Place, Request, run_once
+from keras_mixer.runs.figures import save
+from keras_mixer.runs.study import study
+from keras_mixer.runs.study_figures import tradeoff
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """The three quantities of one model, and what is behind them.
+
+    Args:
+        model: its name.
+        weights: what it began from, or `None`.
+        parameters: all of them.
+        macs: multiply-accumulates of one image.
+        top_1: on the test images, in [0, 1].
+        training_seconds: that its training took, evaluations and compilation included.
+        training_macs: multiply-accumulates of its training, three times those of inference for
+            each image.
+        inference: images a second at the best batch size.
+        training: the same, of training.
+        history: `(training_seconds, held-out top-1)` after each round of training.
+    """
+
+    model: str
+    weights: str | None
+    parameters: int
+    macs: int
+    top_1: float
+    training_seconds: float
+    training_macs: float
+    inference: float
+    training: float
+    history: tuple[tuple[float, float], ...]
+
+
+def compare(
+    requests: Mapping[str, Request],
+    place: Place = ANYWHERE,
+    *,
+    batch_sizes: Sequence[int] = (1, 8, 32),
+    rounds: int = 5,
+    say: Callable[[str], None] = print,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> tuple[pathlib.Path, tuple[Compared, ...]]:
+    """Trains models in turn, then measures the throughput of all of them side by side.
+
+    Leaves a folder with a run of each model, `study.json`, and the pictures `accuracy_cost.png` and
+    `accuracy_throughput.png`: what the paper's Figures 2 and 3
+    (https://arxiv.org/abs/2105.01601) show of its models. Goes on where it was cut short.
+
+    Args:
+        requests: what to train, by the name to show; all on the same data.
+        place: where to.
+        batch_sizes: to measure throughput at; the best one counts.
+        rounds: timed calls at each.
+        say: called with a line as each phase begins.
+        callbacks: more Keras callbacks.
+
+    Returns:
+        The folder, and the quantities of each model.
+    """
+    first = next(iter(requests.values()))
+    asked = {
+        "requests": {name: dataclasses.asdict(request) for name, request in requests.items()},
+        "batch_sizes": list(batch_sizes),
+        "rounds": rounds,
+    }
+    with study(place, f"compare-{first.recipe.name}", asked, say) as (path, config):
+        runs = {}
+        for name, request in requests.items():
+            say(f"compare: training {name}")
+            own = dataclasses.replace(place, output=path / _file(name), resume=False, new=False)
+            runs[name] = run_once(request, own, say=say, callbacks=callbacks)
+        say("compare: measuring throughput")
+        factories = {name: functools.partial(_build, runs[name]) for name in requests}
+        profiles = {
+            profile.model: profile
+            for profile in profiling.benchmark(
+                factories, batch_sizes=batch_sizes, rounds=rounds, say=say
+            )
+        }
+        rows = tuple(
+            _compared(name, requests[name], runs[name], profiles[name]) for name in requests
+        )
+        config["compared"] = [dataclasses.asdict(row) for row in rows]
+        device = profiling.this_machine()
+        where = f"{device.device}, {keras.backend.backend()}"
+        data, images = first.data, runs[next(iter(runs))].config["metrics"]["test_images"]
+        what = f"{data}: top-1 of {images:,} test images"
+        save(
+            tradeoff(rows, "training_seconds", f"{what} against training time\n({where})"),
+            path / "accuracy_cost.png",
+        )
+        save(
+            tradeoff(rows, "inference", f"{what} against throughput\n({where})"),
+            path / "accuracy_throughput.png",
+        )
+    return path, rows
+
+
+def _build(run) -> keras.Model:
+    """The trained model, built anew under the policy that is set now."""
+    return run.load_model()
+
+
+def _file(name: str) -> str:
+    return name.replace(":", ".").replace("/", "_")
+
+
+def _compared(name: str, request: Request, run, profile: profiling.Profile) -> Compared:
+    metrics, recipe = run.config["metrics"], run.config["recipe"]
+    seconds = metrics["training_seconds"]
+    assert profile.inference.best is not None
+    assert profile.training is not None
+    assert profile.training.best is not None
+    return Compared(
+        model=name,
+        weights=request.recipe.weights,
+        parameters=profile.parameters,
+        macs=profile.macs,
+        top_1=metrics["top_1"],
+        training_seconds=seconds,
+        training_macs=3.0 * profile.macs * recipe["steps"] * recipe["batch_size"],
+        inference=profile.inference.best.images_per_second,
+        training=profile.training.best.images_per_second,
+        history=tuple(
+            (seconds * row["step"] / recipe["steps"], row["val_top_1"])
+            for row in read_history(run.path)
+        ),
+    )

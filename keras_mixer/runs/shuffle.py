@@ -1,0 +1,129 @@
+"""What a model loses when the pixels of all images are in disorder (Figure 4 of the paper)."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+
+import keras
+
+import keras_mixer.data
+from keras_mixer.models import permute_weights, shuffled
+from keras_mixer.runs.experiment import ANYWHERE, Place
+from keras_mixer.runs.figures import save
+from keras_mixer.runs.study import study
+from keras_mixer.runs.study_figures import disorder
+from keras_mixer.runs.trials import trial
+from keras_mixer.specs import SPECS
+from keras_mixer.training import Recipe, build_model, finetune
+
+# How the pixels are put in disorder, by what it is called in the picture.
+ARMS = {
+    "as they are": None,
+    "patches, and pixels within them": "patches",
+    "all pixels": "pixels",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shuffled:
+    """One curve.
+
+    Args:
+        model: name of the model.
+        arm: key of `ARMS`.
+        top_1: on the test images, in [0, 1].
+        curve: `(step, held-out top-1)` after each round.
+    """
+
+    model: str
+    arm: str
+    top_1: float
+    curve: tuple[tuple[int, float], ...]
+
+
+def shuffle_study(
+    data_name: str,
+    models: Sequence[str],
+    recipe: Recipe,
+    place: Place = ANYWHERE,
+    *,
+    seed: int = 0,
+    image_size: tuple[int, int] | None = None,
+    say: Callable[[str], None] = print,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> tuple[pathlib.Path, tuple[Shuffled, ...]]:
+    """Trains models on images as they are, with patches shuffled, and with all pixels shuffled.
+
+    MLP-Mixer, https://arxiv.org/abs/2105.01601, section 3.4: a Mixer does not see an order of the
+    patches, or of the pixels within them, that is the same in all images. So its initial weights
+    are permuted alike here, and the curve is that of the images as they are, up to rounding. The
+    disorder is the last thing that happens to an image, after crops and flips.
+
+    Leaves a folder with a result for each curve, `study.json` and `shuffle.png`, and goes on where
+    it was cut short.
+
+    Args:
+        data_name: name or path of a data set.
+        models: names of models, as in `keras_mixer.models.build_by_name`; the first one is a
+            Mixer, whose patches are shuffled.
+        recipe: how each is trained.
+        place: where to.
+        seed: of weights, batches and the order of the pixels.
+        image_size: height and width in pixels.
+        say: called with a line as each phase begins.
+        callbacks: more Keras callbacks.
+
+    Returns:
+        The folder and the curves.
+
+    Raises:
+        ValueError: the first model is no Mixer, or as `finetune`.
+    """
+    if not models or models[0] not in SPECS:
+        raise ValueError(
+            f"The first model must be a Mixer, one of {', '.join(SPECS)}. Received: {list(models)}"
+        )
+    patch_size = SPECS[models[0]].patch_size
+    data = keras_mixer.data.load(data_name, place.data_dir)
+    asked = {
+        "data": data_name,
+        "models": list(models),
+        "recipe": dataclasses.asdict(recipe),
+        "seed": seed,
+        "image_size": image_size,
+    }
+
+    def train_as(name: str, how: str | None):
+        def train(recipe, data, seed, folder):
+            model = build_model(name, recipe, data.classes, image_size=image_size, seed=seed)
+            if how == "patches" and name in SPECS:
+                permute_weights(model, seed)
+            if how is not None:
+                model = shuffled(model, how, patch_size, seed)
+            return finetune(
+                *(model, data, recipe),
+                seed=seed,
+                checkpoints=folder / "checkpoints",
+                say=say,
+                callbacks=callbacks,
+                verbose=0,
+            )
+
+        return train
+
+    recipe = recipe.for_images(len(data.train))
+    rows = []
+    with study(place, f"shuffle-{recipe.name}", asked, say) as (path, config):
+        for name in models:
+            for arm, how in ARMS.items():
+                say(f"shuffle: {name}, {arm}")
+                folder = path / f"{name.replace(':', '.')}-{how or 'as_is'}"
+                result = trial(folder, recipe, data, seed, train_as(name, how))
+                history = result["history"]
+                curve = tuple(zip(history["step"], history["val_top_1"], strict=True))
+                rows.append(Shuffled(name, arm, result["top_1"], curve))
+        config["curves"] = [dataclasses.asdict(row) for row in rows]
+        title = f"{data_name}: {len(data.test):,} held-out images, pixels in order and in disorder"
+        curves = {(row.model, row.arm): row.curve for row in rows}
+        save(disorder(curves, title), path / "shuffle.png")
+    return path, tuple(rows)

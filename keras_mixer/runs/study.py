@@ -1,0 +1,55 @@
+"""A study: several trainings in one folder, and what they say together.
+
+`study.json` says what was asked for and, in the end, what came out. A study that was cut short goes
+on when it is asked for again; what has been trained is not trained again.
+"""
+
+import contextlib
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from keras_mixer.runs import directory
+from keras_mixer.runs.experiment import Place, surroundings
+
+
+@contextlib.contextmanager
+def study(place: Place, name: str, request: dict, say) -> Iterator[tuple[pathlib.Path, dict]]:
+    """The folder of a study and the contents of its `study.json`, written when the block has ended.
+
+    It then counts as finished, unless the block sets `complete` to `False` there.
+
+    Args:
+        place: where to.
+        name: what to call a new folder.
+        request: what is asked for, like JSON.
+        say: called with a line.
+
+    Raises:
+        FileExistsError, FileNotFoundError, ValueError, RunInUseError: as `begin_run`, `locked`.
+    """
+    request = {"study": name, **request, "backend": keras.backend.backend()}
+    path, goes_on = directory.begin_run(
+        place.output,
+        name.replace(":", ".").replace("/", "_"),
+        request,
+        resume=place.resume,
+        new=place.new,
+        file=directory.STUDY,
+    )
+    config: dict[str, Any] = {
+        "finished": False,
+        "command": place.command,
+        **surroundings(),
+        "request": json.loads(json.dumps(request)),
+    }
+    with directory.locked(path), directory.removed_if_nothing_was_done(path, goes_on):
+        if goes_on:
+            say(f"study: going on with {path}")
+        directory.write_config(path, config, directory.STUDY)
+        yield path, config
+        finished = config.pop("complete", True)
+        directory.write_config(path, {**config, "finished": finished}, directory.STUDY)

@@ -1,0 +1,84 @@
+"""`keras-mixer fewshot`"""
+
+import json
+
+import click
+
+from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
+
+
+@click.command(cls=Several)
+@click.argument("data")
+@click.option(
+    "--model",
+    "target",
+    required=True,
+    help="Run directory, .keras file, name, or package.module:factory.",
+)
+@click.option("--weights", help="For a name: published weights, a weight file, or none.")
+@click.option("--shots", type=Values(click.IntRange(1)), default="1,5,10,25", show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--l2", type=click.FLOAT, default=1024.0, show_default=True)
+@click.option("--layer", help="Layer that gives the features. Default: the input of the head.")
+@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
+@click.option("--crop", type=click.Choice(["resize", "resize_crop", "resmall_crop"]))
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--data-dir", type=click.Path(file_okay=False))
+@click.option("--cache/--no-cache", default=True, help="Keep the features for the next time.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@on_a_backend
+def fewshot(
+    data,
+    target,
+    weights,
+    shots,
+    seeds,
+    l2,
+    layer,
+    image_size,
+    crop,
+    batch_size,
+    data_dir,
+    cache,
+    as_json,
+) -> None:
+    """Judge the frozen features of a model by a linear regression on a few images of each class.
+
+    The paper's few-shot protocol, in closed form; DATA is as for finetune.
+    """
+    import keras_mixer
+    from keras_mixer import evaluation
+    from keras_mixer.weights import cache_dir
+    from keras_mixer_cli.find_model import find_model
+    from keras_mixer_cli.tables import percent, show
+    from keras_mixer_cli.training import check_data
+
+    check_data(data)
+    found = find_model(target, weights=weights, image_size=image_size)
+    row = keras_mixer.data.DATASETS.get(data)
+    result = evaluation.fewshot(
+        found.model,
+        keras_mixer.data.load(data, data_dir),
+        shots=shots,
+        seeds=seeds,
+        l2=l2,
+        layer=layer,
+        crop=crop or (row.evaluation_crop if row else "resmall_crop"),
+        batch_size=batch_size,
+        cache=cache_dir() / "features" if cache else None,
+        verbose=0,
+    )
+    if as_json:
+        numbers = {n: {"mean": result.mean(n), "top_1": result.top_1[n]} for n in result.top_1}
+        click.echo(json.dumps({"model": found.name, "data": data, "shots": numbers}, indent=2))
+        return
+
+    def mean(n):
+        deviation = result.deviation(n)
+        return percent(result.mean(n)) + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+
+    show(
+        f"{found.name} on {data}: {result.features} features, {result.test_images:,} test images",
+        {"images of each class": "right", "top-1": "right", "of each seed": "left"},
+        [(n, mean(n), ", ".join(map(percent, result.top_1[n]))) for n in result.top_1],
+    )

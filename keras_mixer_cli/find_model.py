@@ -1,0 +1,67 @@
+"""From what a user names to a model. Imports Keras, so the commands import it in their bodies."""
+
+import dataclasses
+import os
+import sys
+
+import click
+import keras
+
+from keras_mixer import runs
+from keras_mixer.models import build_by_name, unknown_model
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A model by what it was named.
+
+    Args:
+        name: what to call it.
+        model: from images to class scores.
+        run: the run that it was trained in, or `None`.
+        label_names: names of its classes, in order, where they are known.
+    """
+
+    name: str
+    model: keras.Model
+    run: runs.Run | None = None
+    label_names: tuple[str, ...] | None = None
+
+
+def find_model(
+    target: str,
+    *,
+    weights: str | None = None,
+    classes: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Found:
+    """Loads or builds a model.
+
+    Args:
+        target: a run directory, a `.keras` file, the name of a Mixer or of a peer, or
+            `package.module:factory`, looked for in the working directory too.
+        weights: for a name: published weights or a weight file; `"none"` or `None` for random ones.
+        classes: for a name: number of classes; by default the weights' own, or 1000.
+        image_size: for a name: height and width in pixels.
+        seed: for a name: of random weights.
+    """
+    weights = None if weights == "none" else weights
+    if os.path.isdir(target):
+        run = runs.load_run(target)
+        return Found(target, run.load_model(), run, run.label_names)
+    if target.endswith(".keras"):
+        return Found(target, keras.saving.load_model(target, compile=False))
+    check_model_name(target)
+    model = build_by_name(
+        target, classes=classes, image_size=image_size, weights=weights, seed=seed
+    )
+    return Found(target, model)
+
+
+def check_model_name(name: str, option: str = "--model") -> None:
+    """A usage error unless a model has this name; a factory may be in the working directory."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    if problem := unknown_model(name):
+        raise click.BadParameter(problem, param_hint=option)
