@@ -7,21 +7,10 @@ import pathlib
 
 import click
 
-from keras_mixer_cli.options import on_a_backend, parse_size
+from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
 
 
-def _parse_sizes(_context, _parameter, value: str) -> tuple[int, ...]:
-    """`1,8,32` as integers."""
-    try:
-        sizes = tuple(int(text) for text in value.split(","))
-    except ValueError:
-        sizes = ()
-    if min(sizes, default=0) < 1:
-        raise click.BadParameter(f"{value!r} is not a list of positive integers, such as 1,8,32.")
-    return sizes
-
-
-@click.command()
+@click.command(cls=Several)
 @click.option(
     "--model",
     "names",
@@ -33,10 +22,9 @@ def _parse_sizes(_context, _parameter, value: str) -> tuple[int, ...]:
 )
 @click.option(
     "--batch-sizes",
-    callback=_parse_sizes,
+    type=Values(click.IntRange(1)),
     default="1,8,32",
     show_default=True,
-    metavar="N,N,...",
     help="Images in a call.",
 )
 @click.option(

@@ -18,10 +18,14 @@ from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
 @click.option("--weights", help="For a name: published weights, a weight file, or none.")
 @click.option("--shots", type=Values(click.IntRange(1)), default="1,5,10,25", show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--l2", type=click.FLOAT, default=1024.0, show_default=True)
+@click.option("--l2", type=click.FloatRange(0, min_open=True), default=1024.0, show_default=True)
 @click.option("--layer", help="Layer that gives the features. Default: the input of the head.")
 @click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
-@click.option("--crop", type=click.Choice(["resize", "resize_crop", "resmall_crop"]))
+@click.option(
+    "--crop",
+    type=click.Choice(["resize", "resize_crop", "resmall_crop"]),
+    help="Default: the run's, else resize_crop, but resize where places matter.",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--data-dir", type=click.Path(file_okay=False))
 @click.option("--cache/--no-cache", default=True, help="Keep the features for the next time.")
@@ -55,6 +59,8 @@ def fewshot(
 
     check_data(data)
     found = find_model(target, weights=weights, image_size=image_size)
+    if found.run and not crop:
+        crop = found.run.config["recipe"]["evaluation_crop"]
     row = keras_mixer.data.DATASETS.get(data)
     result = evaluation.fewshot(
         found.model,
@@ -63,7 +69,7 @@ def fewshot(
         seeds=seeds,
         l2=l2,
         layer=layer,
-        crop=crop or (row.evaluation_crop if row else "resmall_crop"),
+        crop=crop or ("resize" if row and row.evaluation_crop == "resize" else "resize_crop"),
         batch_size=batch_size,
         cache=cache_dir() / "features" if cache else None,
         verbose=0,

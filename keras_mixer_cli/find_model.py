@@ -41,22 +41,35 @@ def find_model(
     Args:
         target: a run directory, a `.keras` file, the name of a Mixer or of a peer, or
             `package.module:factory`, looked for in the working directory too.
-        weights: for a name: published weights or a weight file; `"none"` or `None` for random ones.
+        weights: for a name: published weights or a weight file; `"none"` for random ones.
         classes: for a name: number of classes; by default the weights' own, or 1000.
         image_size: for a name: height and width in pixels.
         seed: for a name: of random weights.
     """
-    weights = None if weights == "none" else weights
+    if os.path.isdir(target) or target.endswith(".keras"):
+        if weights or image_size:
+            raise click.UsageError(
+                f"{target} has its own weights and size: leave out --weights and --image-size."
+            )
+    else:
+        check_model_name(target)
+        if weights is None and ":" not in target:  # A factory may have its own.
+            raise click.UsageError(
+                f"{target} needs --weights: published ones, a file, or none for random ones."
+            )
     if os.path.isdir(target):
         run = runs.load_run(target)
         return Found(target, run.load_model(), run, run.label_names)
     if target.endswith(".keras"):
         return Found(target, keras.saving.load_model(target, compile=False))
-    check_model_name(target)
     model = build_by_name(
-        target, classes=classes, image_size=image_size, weights=weights, seed=seed
+        target,
+        classes=classes,
+        image_size=image_size,
+        weights=None if weights == "none" else weights,
+        seed=seed,
     )
-    return Found(target, model)
+    return Found(f"{target} ({weights})" if weights else target, model)
 
 
 def check_model_name(name: str, option: str = "--model") -> None:

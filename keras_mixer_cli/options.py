@@ -51,6 +51,8 @@ class Several(click.Command):
                 continue
             if values:
                 joined.append(",".join(values))
+            elif values is not None:
+                raise click.UsageError(f"Option {joined[-1]!r} requires an argument.", ctx)
             values = [] if arg in several else None
             joined.append(arg)
         return super().parse_args(ctx, joined[:-1])
@@ -66,7 +68,10 @@ class Values(click.ParamType):
     def convert(self, value, param, ctx):
         if isinstance(value, tuple):
             return value
-        return tuple(self.kind.convert(part, param, ctx) for part in value.split(","))
+        values = tuple(self.kind.convert(part, param, ctx) for part in value.split(","))
+        if twice := [one for one in values if values.count(one) > 1]:
+            self.fail(f"{twice[0]} is given twice.", param, ctx)
+        return values
 
 
 def parse_size(_context, _parameter, value: str | None) -> tuple[int, int] | None:

@@ -86,7 +86,8 @@ def _run(
     from keras_mixer_cli.training import checked_model
 
     place = place_of(output, resume, new, data_dir)
-    suite = _chosen(runs.SUITES[name], tasks)
+    suite = runs.SUITES[name]
+    chosen = _chosen(suite, tasks)
     built = checked_model(model, image_size)
 
     def request_of(task):
@@ -108,7 +109,7 @@ def _run(
     progress = choose_progress(quiet=quiet or as_json, json_lines=False)
     with progress:
         path, result = runs.run_suite(
-            suite, request_of, place, say=progress.say, callbacks=[progress]
+            suite, request_of, place, tasks=chosen, say=progress.say, callbacks=[progress]
         )
     if as_json:
         rows = [dataclasses.asdict(task) for task in result.tasks]
@@ -121,20 +122,16 @@ def _run(
 
 
 def _chosen(suite, tasks):
-    """The suite, or those of its data sets that were named, with or without what they share."""
+    """Names of data sets of the suite, each named with or without its `vtab/`, or `None`."""
     if tasks is None:
-        return suite
+        return None
     known = {task.rpartition("/")[2]: task for task, _ in suite.tasks()}
-    wanted = {task.rpartition("/")[2] for task in tasks}
-    if unknown := sorted(wanted - set(known)):
+    wanted = [task.rpartition("/")[2] for task in tasks]
+    if unknown := [task for task in wanted if task not in known]:
         raise click.BadParameter(
             f"{', '.join(unknown)}: not among {', '.join(known)}.", param_hint="--tasks"
         )
-    groups = {
-        group: tuple(task for task in own if task.rpartition("/")[2] in wanted)
-        for group, own in suite.groups.items()
-    }
-    return dataclasses.replace(suite, groups={group: own for group, own in groups.items() if own})
+    return [known[task] for task in wanted]
 
 
 def _show(title, result) -> None:
@@ -150,6 +147,7 @@ def _show(title, result) -> None:
             "skipped" if task.skipped else percent(statistics.fmean(task.top_1)),
         )
         for task in result.tasks
+        if task.skipped != "not asked for"
     ]
     for group, numbers in result.summary().items():
         if numbers["mean"] is not None:
@@ -164,5 +162,5 @@ def _show(title, result) -> None:
         rows,
     )
     for task in result.tasks:
-        if task.skipped:
+        if task.skipped and task.skipped != "not asked for":
             click.echo(f"skipped {task.task}: {task.skipped}")

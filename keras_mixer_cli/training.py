@@ -160,12 +160,12 @@ def _train(
     progress.result(run)
 
 
-def checked_model(name, image_size=None):
+def checked_model(name, image_size=None, option="--model"):
     """The architecture of a Mixer by its name, or the name of another model; else a usage error."""
     from keras_mixer.specs import SPECS
     from keras_mixer_cli.find_model import check_model_name
 
-    check_model_name(name)
+    check_model_name(name, option)
     if name not in SPECS:
         return name
     try:

@@ -5,20 +5,10 @@ import pathlib
 
 import click
 
-from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.options import Several, Values, on_a_backend
 
 
-def parse_blocks(_context, _parameter, value: str | None) -> tuple[int, ...] | None:
-    """`0,1,2` as numbers."""
-    if value is None:
-        return None
-    try:
-        return tuple(int(text) for text in value.split(","))
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not numbers, such as 0,1,2.") from error
-
-
-@click.command()
+@click.command(cls=Several)
 @click.argument("target")
 @click.option("--model", help="Architecture that the weights are for, such as mixer_b16.")
 @click.option(
@@ -31,9 +21,7 @@ def parse_blocks(_context, _parameter, value: str | None) -> tuple[int, ...] | N
     type=click.Path(exists=True, dir_okay=False),
     help="Show what the prediction for it rests on; may be given again.",
 )
-@click.option(
-    "--blocks", callback=parse_blocks, metavar="N,N,...", help="Default: the first three, 0,1,2."
-)
+@click.option("--blocks", type=Values(click.INT), help="Default: the first three, 0 1 2.")
 @click.option(
     "--units", type=click.IntRange(1), default=64, show_default=True, help="Shown of each layer."
 )
@@ -46,8 +34,8 @@ def parse_blocks(_context, _parameter, value: str | None) -> tuple[int, ...] | N
 def visualize(target, model, gelu, images, blocks, units, output) -> None:
     """Draw the weights of TARGET, and what its predictions rest on.
 
-    TARGET is a run directory; or, with --model, a weight file (.keras, .weights.h5, .npz,
-    .safetensors, .pth) or the name of published weights.
+    TARGET is a run directory or a .keras file; or, with --model, a weight file (.keras,
+    .weights.h5, .npz, .safetensors, .pth) or the name of published weights.
     """
     import numpy as np
 
@@ -97,12 +85,15 @@ def _load(target: str, model: str | None, gelu: str | None, head: bool):
     import keras_mixer
     from keras_mixer import runs
     from keras_mixer.weights import class_names
+    from keras_mixer_cli.find_model import find_model
 
     if os.path.isdir(target):
         if model or gelu:
             raise click.UsageError("--model and --gelu are for weights; a run knows its own.")
         run = runs.load_run(target)
         return run.load_model(), run.label_names, run.config["recipe"]["evaluation_crop"]
+    if target.endswith(".keras") and not (model or gelu):
+        return find_model(target).model, None, "resmall_crop"
     if model not in keras_mixer.SPECS:
         raise click.BadParameter(
             f"{target} is no run directory, so its architecture must be named, one of: "

@@ -51,7 +51,7 @@ def fewshot(
     seeds: int = 3,
     l2: float = 1024.0,
     layer: str | None = None,
-    crop: str = "resmall_crop",
+    crop: str = "resize_crop",
     batch_size: int = 64,
     cache: str | os.PathLike | None = None,
     verbose="auto",
@@ -63,7 +63,8 @@ def fewshot(
     images of each class; judged on every test image. The details are those of
     google-research/big_vision (`evaluators/fewshot_lsr.py`): features are whitened, a constant of
     100 is appended, and with seed s the images of each class are those first in
-    `numpy.random.default_rng(s).permutation`, class after class.
+    `numpy.random.default_rng(s).permutation`, class after class; images are cropped as its
+    configuration says (`configs/common_fewshot.py`).
 
     Args:
         model: from RGB images; any Keras model. They are prepared as its weights ask for, in
@@ -81,8 +82,8 @@ def fewshot(
         verbose: as in `model.predict`.
 
     Raises:
-        ValueError: a class has fewer images than `shots`, features that are not one vector an
-            image, or an unknown layer or crop.
+        ValueError: a number out of range, a class with fewer images than `shots`, features that
+            are not one vector an image, or an unknown layer or crop.
 
     Example:
 
@@ -94,6 +95,8 @@ def fewshot(
         raise ValueError(
             f"`shots` and `seeds` must be at least 1. Received: shots={shots}, seeds={seeds}"
         )
+    if not 0 < l2 < np.inf:
+        raise ValueError(f"`l2` must be positive and finite. Received: {l2!r}")
     chosen = [_choose(data, max(shots), seed) for seed in range(seeds)]
     # Only the images that some seed chooses are ever computed, and each of them once.
     needed = np.unique(np.concatenate([np.concatenate(indices) for indices in chosen]))

@@ -135,7 +135,7 @@ def build_by_name(
         name: a key of `SPECS` or of `PEERS`; or `"package.module:factory"`, a function that is
             called with `input_shape` and `classes`, and with `weights` and
             `classifier_activation=None` where it takes them, such as
-            `"keras.applications:MobileNetV2"`.
+            `"keras.applications:MobileNetV2"`, which is then given images in [-1, 1], too.
         classes: number of classes; by default that of the weights of a Mixer, else 1000.
         image_size: height and width in pixels; by default the model's own, 224 for a factory.
         weights: what it begins from: published weights by name, or `None` for random ones.
@@ -198,13 +198,22 @@ def _with_head(peer: Peer, shape, classes: int, weights: str | None) -> keras.Mo
 
 def _by_import_path(path: str, shape, classes: int, weights: str | None) -> keras.Model:
     module, _, name = path.partition(":")
+    if not module or not name:
+        raise ValueError(f"{path!r} is not package.module:function.")
     try:
         factory = getattr(importlib.import_module(module), name)
     except AttributeError as error:
         raise ValueError(f"{path!r}: the module {module} has no {name!r}.") from error
-    takes = inspect.signature(factory).parameters
+    takes = inspect.signature(factory).parameters if inspect.isfunction(factory) else {}
+    if not {"input_shape", "classes"} <= set(takes):
+        raise ValueError(f"{path!r} is no function of `input_shape` and `classes`.")
     if weights is not None and "weights" not in takes:
         raise ValueError(f"{path} takes no `weights`. Received: weights={weights!r}")
+    if weights is not None and module.startswith("keras.applications"):
+        raise ValueError(
+            f"The weights of {path} may take other pixels than [-1, 1]. Wrap it in a function of "
+            "your own that prepares them, and give that."
+        )
     optional = {"weights": weights, "classifier_activation": None}
     given = {key: value for key, value in optional.items() if key in takes}
     model = factory(input_shape=shape, classes=classes, **given)

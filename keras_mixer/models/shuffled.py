@@ -18,11 +18,17 @@ def shuffled(
         seed: integer seed of the orders.
 
     Raises:
-        ValueError: as `ShufflePixels`.
+        ValueError: as `ShufflePixels`, or the model takes pixels in [0, 255] itself.
     """
+    if any(layer.name == "preprocessing" for layer in model.layers):
+        raise ValueError(
+            f"{model.name} prepares its pixels itself. Build it without `include_preprocessing`."
+        )
     images = keras.Input(model.input_shape[1:])
     shuffle = ShufflePixels(how, patch_size, seed, name="shuffle")
-    return keras.Model(images, model(shuffle(images)), name=model.name)
+    mixed = keras.Model(images, model(shuffle(images)), name=model.name)
+    mixed.mixer_weights = getattr(model, "mixer_weights", None)  # How pixels are prepared.
+    return mixed
 
 
 def permute_weights(model: keras.Model, seed: int = 0) -> None:

@@ -1,15 +1,16 @@
 """Models side by side: accuracy, cost of training, throughput, on the same data by one recipe."""
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import keras
 
+import keras_mixer.data
 from keras_mixer import profiling
-from keras_mixer.runs.directory import read_history
-from keras_mixer.runs.experiment import ANYWHERE, Place, Request, run_once
+from keras_mixer.profiling.profiles import POLICIES
+from keras_mixer.runs.directory import Run, read_history
+from keras_mixer.runs.experiment import ANYWHERE, Place, Request, finished_run, run
 from keras_mixer.runs.figures import save
 from keras_mixer.runs.study import study
 from keras_mixer.runs.study_figures import tradeoff
@@ -78,17 +79,26 @@ def compare(
         "rounds": rounds,
     }
     with study(place, f"compare-{first.recipe.name}", asked, say) as (path, config):
-        runs = {}
+        runs: dict[str, Run] = {}
+        _check_buildable(requests, place, say)
         for name, request in requests.items():
             say(f"compare: training {name}")
             own = dataclasses.replace(place, output=path / _file(name), resume=False, new=False)
-            runs[name] = run_once(request, own, say=say, callbacks=callbacks)
+            done = finished_run(request, path / _file(name))
+            runs[name] = done or run(request, own, say=say, callbacks=callbacks)
+        _check_same_data(runs)
         say("compare: measuring throughput")
-        factories = {name: functools.partial(_build, runs[name]) for name in requests}
+        factories = {name: runs[name].load_model for name in requests}
+        precision = first.recipe.precision
         profiles = {
             profile.model: profile
             for profile in profiling.benchmark(
-                factories, batch_sizes=batch_sizes, rounds=rounds, say=say
+                factories,
+                batch_sizes=batch_sizes,
+                dtypes=[dtype for dtype, policy in POLICIES.items() if policy == precision],
+                rounds=rounds,
+                optimizer=first.recipe.optimizer,
+                say=say,
             )
         }
         rows = tuple(
@@ -110,18 +120,32 @@ def compare(
     return path, rows
 
 
-def _build(run) -> keras.Model:
-    """The trained model, built anew under the policy that is set now."""
-    return run.load_model()
+def _check_buildable(requests: Mapping[str, Request], place: Place, say) -> None:
+    """Builds each model once, for what is wrong with the last one is to show before the first."""
+    for name, request in requests.items():
+        say(f"compare: {name} can be built")
+        classes = keras_mixer.data.load(request.data, place.data_dir, check=False).classes
+        request.build(request.recipe, classes, request.seed)
+
+
+def _check_same_data(runs: Mapping[str, Run]) -> None:
+    (first, one), *others = runs.items()
+    for name, other in others:
+        for which in ("train_fingerprint", "test_fingerprint"):
+            if other.config[which] != one.config[which]:
+                raise ValueError(
+                    f"{other.config['data']} has changed between the runs of {first} and {name}: "
+                    "they cannot be compared. Begin anew with --new."
+                )
 
 
 def _file(name: str) -> str:
     return name.replace(":", ".").replace("/", "_")
 
 
-def _compared(name: str, request: Request, run, profile: profiling.Profile) -> Compared:
-    metrics, recipe = run.config["metrics"], run.config["recipe"]
-    seconds = metrics["training_seconds"]
+def _compared(name: str, request: Request, done: Run, profile: profiling.Profile) -> Compared:
+    metrics, history = done.config["metrics"], read_history(done.path)
+    images = history[-1]["step"] * done.config["recipe"]["batch_size"]
     assert profile.inference.best is not None
     assert profile.training is not None
     assert profile.training.best is not None
@@ -131,12 +155,11 @@ def _compared(name: str, request: Request, run, profile: profiling.Profile) -> C
         parameters=profile.parameters,
         macs=profile.macs,
         top_1=metrics["top_1"],
-        training_seconds=seconds,
-        training_macs=3.0 * profile.macs * recipe["steps"] * recipe["batch_size"],
+        training_seconds=metrics["training_seconds"],
+        training_macs=3.0 * profile.macs * images,
         inference=profile.inference.best.images_per_second,
         training=profile.training.best.images_per_second,
         history=tuple(
-            (seconds * row["step"] / recipe["steps"], row["val_top_1"])
-            for row in read_history(run.path)
+            (done.config["round_seconds"][str(row["step"])], row["val_top_1"]) for row in history
         ),
     )

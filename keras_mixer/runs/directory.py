@@ -62,7 +62,7 @@ def load_run(path: str | os.PathLike) -> Run:
     for name in ("labels.json", "model.keras"):
         if not (run / name).is_file():
             raise FileNotFoundError(f"{run} is not the directory of a run: it has no {name}.")
-    return Run(run, config, tuple(_read_json(run / "labels.json")))
+    return Run(run, config, tuple(read_json(run / "labels.json")))
 
 
 def read_config(path: str | os.PathLike, name: str = RUN) -> dict:
@@ -76,16 +76,20 @@ def read_config(path: str | os.PathLike, name: str = RUN) -> dict:
     if not file.is_file():
         kind = name.removesuffix(".json")
         raise FileNotFoundError(f"{path} is not the directory of a {kind}: it has no {name}.")
-    config = _read_json(file)
+    config = read_json(file)
     if not isinstance(config, dict):
         raise ValueError(f"{file} holds no JSON object.")
     return config
 
 
 def find_runs(path: str | os.PathLike) -> list[pathlib.Path]:
-    """The directory itself, or those one below it, that hold a run; sorted by name."""
+    """The directory itself, or those below it, or below a study in it, that hold a run."""
     root = pathlib.Path(path)
-    return [p for p in [root, *sorted(root.iterdir())] if (p / "run.json").is_file()]
+    found = [root, *sorted(root.iterdir())]
+    for one in found[1:]:
+        if (one / STUDY).is_file():
+            found += sorted(one.iterdir())
+    return [p for p in found if (p / RUN).is_file()]
 
 
 def begin_run(
@@ -121,8 +125,8 @@ def begin_run(
             config = read_config(run, file)
             if config.get("finished"):
                 raise FileExistsError(
-                    f"{run} holds a finished run, and nothing is overwritten. Choose another "
-                    "--output or remove it."
+                    f"{run} holds a finished {file.removesuffix('.json')}, and nothing is "
+                    "overwritten. Choose another --output or remove it."
                 )
             if different := list(differences(config.get("request"), request)):
                 raise ValueError(
@@ -130,7 +134,7 @@ def begin_run(
                     "options to go on, or choose another --output."
                 )
             return run, True
-        if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        if run.exists() and not (run.is_dir() and {p.name for p in run.iterdir()} <= {".lock"}):
             raise FileExistsError(
                 f"{run} is not an empty folder, and nothing is overwritten. Choose another "
                 "--output or remove it."
@@ -228,7 +232,12 @@ def finish_run(run: pathlib.Path, model: keras.Model, config: dict, label_names)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 
-def _read_json(path: pathlib.Path) -> Any:
+def read_json(path: pathlib.Path) -> Any:
+    """The contents of a file of JSON.
+
+    Raises:
+        ValueError: it is not valid.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

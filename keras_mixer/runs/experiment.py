@@ -128,7 +128,8 @@ def run(
         config = _config(request, asked, place, data)
         if goes_on:
             say(f"run: going on with {path}")
-            config["training_seconds"] = directory.read_config(path)["training_seconds"]
+            before = directory.read_config(path)
+            config |= {key: before[key] for key in ("training_seconds", "round_seconds")}
         directory.write_config(path, config)
         if request.cache:
             data = dataclasses.replace(data, train=data.train.cached())
@@ -209,7 +210,9 @@ class _Files(RunCallback):
 
     def on_round_end(self, history):
         directory.write_history(self._path, history)
-        self._config["training_seconds"] = round(time.perf_counter() - self._start, 1)
+        seconds = round(time.perf_counter() - self._start, 1)
+        self._config["training_seconds"] = seconds
+        self._config["round_seconds"][str(history[-1]["step"])] = seconds
         directory.write_config(self._path, self._config)
 
     def on_run_end(self, model):
@@ -217,23 +220,23 @@ class _Files(RunCallback):
             directory.save_model(self._path / "last.keras", model)
 
 
-def run_once(request: Request, place: Place, **options) -> directory.Run:
-    """The finished run in `place.output` where there is one of this request, else `run`.
+def finished_run(request: Request, path: pathlib.Path) -> directory.Run | None:
+    """The finished run of a request in a directory, or `None` where there is no finished one.
 
     Raises:
-        ValueError: there is one of another request; else as `run`.
+        ValueError: it is one of another request.
     """
-    assert place.output is not None
-    with contextlib.suppress(FileNotFoundError):
-        found = directory.load_run(place.output)
-        asked = json.loads(json.dumps(_asked(request)))
-        if different := list(differences(found.config["request"], asked)):
-            raise ValueError(
-                f"{place.output} holds a run of another request: {'; '.join(different)}. Give the "
-                "same options to go on, or choose another --output."
-            )
-        return found
-    return run(request, place, **options)
+    try:
+        found = directory.load_run(path)
+    except FileNotFoundError:
+        return None
+    asked = json.loads(json.dumps(_asked(request)))
+    if different := list(differences(found.config["request"], asked)):
+        raise ValueError(
+            f"{path} holds a run of another request: {'; '.join(different)}. Give the same options "
+            "to go on, or choose another --output."
+        )
+    return found
 
 
 def _asked(request: Request) -> dict:
@@ -263,6 +266,7 @@ def _config(request: Request, asked: dict, place: Place, data: ImageData) -> dic
         "seed": request.seed,
         "output": "logits",
         "training_seconds": 0.0,
+        "round_seconds": {},  # By the step that a round ended at.
         "train_images": len(data.train),
         "train_fingerprint": data.train.fingerprint(),
         "test_fingerprint": data.test.fingerprint(),

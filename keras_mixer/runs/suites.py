@@ -10,7 +10,7 @@ import keras
 import keras_mixer.data
 from keras_mixer.data import DATASETS
 from keras_mixer.runs.directory import STUDY, Run, write_config
-from keras_mixer.runs.experiment import ANYWHERE, Place, Request, run_once
+from keras_mixer.runs.experiment import ANYWHERE, Place, Request, finished_run, run
 from keras_mixer.runs.study import study
 
 
@@ -128,6 +128,7 @@ def run_suite(
     request_of: Callable[[str], Request],
     place: Place = ANYWHERE,
     *,
+    tasks: Sequence[str] | None = None,
     say: Callable[[str], None] = print,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[pathlib.Path, SuiteResult]:
@@ -140,6 +141,7 @@ def run_suite(
         suite: a row of `SUITES`, or of your own.
         request_of: what to train on a data set, by its name.
         place: where to.
+        tasks: names of some data sets of the suite; the others then are skipped. By default all.
         say: called with a line as each phase begins.
         callbacks: more Keras callbacks.
 
@@ -149,31 +151,41 @@ def run_suite(
     Raises:
         ValueError: nothing at all could be had, or as `run`.
     """
-    requests = {task: request_of(task) for task, _ in suite.tasks()}
+    known = [task for task, _ in suite.tasks()]
+    if tasks is not None and (unknown := sorted(set(tasks) - set(known)) or not tasks):
+        raise ValueError(f"{suite.name} has the tasks {', '.join(known)}. Received: {unknown}")
+    requests = {task: request_of(task) for task in known if tasks is None or task in tasks}
     first = next(iter(requests.values()))
     asked = {task: dataclasses.asdict(request) for task, request in requests.items()}
     results: list[TaskResult] = []
     with study(place, f"{suite.name}-{first.model_name}", asked, say) as (path, config):
+        complete = True
         for task, group in suite.tasks():
-            request = requests[task]
-            if reason := _unavailable(request, place):
+            if task not in requests:
+                results.append(TaskResult(task, group, skipped="not asked for"))
+                continue
+            request, folder = requests[task], path / task.replace("/", "_").replace(":", ".")
+            done = finished_run(request, folder)  # Its images need not be there any more.
+            if done is None and (reason := _unavailable(request, place)):
                 say(f"{suite.name}: SKIPPED {task}: {reason}")
                 results.append(TaskResult(task, group, skipped=reason))
+                complete = False  # It can be done later.
             else:
                 say(f"{suite.name}: {task}")
-                folder = path / task.replace("/", "_").replace(":", ".")
                 own = dataclasses.replace(place, output=folder, resume=False, new=False)
-                run = run_once(request, own, say=say, callbacks=callbacks)
-                results.append(_result(task, group, run))
+                done = done or run(request, own, say=say, callbacks=callbacks)
+                results.append(_result(task, group, done))
             result = SuiteResult(suite.name, tuple(results))
             config["tasks"] = [dataclasses.asdict(one) for one in results]
             config["means"] = result.summary()
-            config["complete"] = not result.partial()  # What was skipped can be done later.
             write_config(path, config, STUDY)
+        result = SuiteResult(suite.name, tuple(results))
+        config["tasks"] = [dataclasses.asdict(one) for one in results]
+        config["means"], config["complete"] = result.summary(), complete
         if not result.done():
             raise ValueError(
-                f"None of the {len(results)} data sets of {suite.name} could be had, such as "
-                f"{results[0].task}: {results[0].skipped}"
+                f"None of the {len(requests)} data sets of {suite.name} could be had, such as "
+                f"{first.data}: {next(t.skipped for t in results if t.task in requests)}"
             )
     return path, result
 

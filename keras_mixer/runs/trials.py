@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 
 from keras_mixer import evaluation
 from keras_mixer.data import ImageData
+from keras_mixer.runs.directory import read_json
 from keras_mixer.training import Recipe
-from keras_mixer.training.checkpoint import write_text
+from keras_mixer.training.checkpoint import differences, write_text
 
 Say = Callable[[str], None]
 
@@ -78,13 +79,31 @@ def repeat(
 
 
 def trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, train) -> dict:
-    """Top-1 and history of a training, from its result where it has been done already."""
+    """Top-1 and history of a training, from its result where it has been done already.
+
+    Raises:
+        ValueError: that is of another recipe, seed or data.
+    """
     result = folder / "result.json"
-    if not result.is_file():
+    made_of = {
+        "recipe": dataclasses.asdict(recipe),
+        "seed": seed,
+        "train": data.train.fingerprint(),
+        "test": data.test.fingerprint(),
+    }
+    made_of = json.loads(json.dumps(made_of))  # As it is read again.
+    if result.is_file():
+        content = read_json(result)
+        if different := list(differences(content.get("made_of"), made_of)):
+            raise ValueError(
+                f"{result} is of another training: {'; '.join(different)}. Remove {folder}, or "
+                "begin anew with --new."
+            )
+    else:
         model, history = train(recipe, data, seed, folder)
         top_1 = evaluation.evaluate(model, data.test, crop=recipe.evaluation_crop, verbose=0).top_1
         folder.mkdir(parents=True, exist_ok=True)
-        content = {"top_1": top_1, "seed": seed, "history": history}
+        content = {"top_1": top_1, "history": history, "made_of": made_of}
         write_text(result, json.dumps(content) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return json.loads(result.read_text(encoding="utf-8"))
+    return content

@@ -9,17 +9,20 @@ from keras_mixer.layers import MixerLayer
 
 
 def head_of(model: keras.Model) -> keras.layers.Layer:
-    """The last layer.
+    """The last layer, in the last model of nested ones.
 
     Raises:
         ValueError: it has no weights.
     """
-    if not model.layers[-1].weights:
+    last = model.layers[-1]
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
+    if not last.weights:
         raise ValueError(
-            f"The last layer of {model.name}, {model.layers[-1].name}, has no weights, so it is "
-            "not a head that can be trained alone."
+            f"The last layer of {model.name}, {last.name}, has no weights, so it is not a head "
+            "that can be trained alone."
         )
-    return model.layers[-1]
+    return last
 
 
 def train_only(model: keras.Model, variables) -> None:

@@ -85,7 +85,7 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
     Raises:
         ValueError: it has another number of classes, or lacks what the recipe asks of a model:
             dropout, stochastic depth, rematerialisation, a precision, the layers of a Mixer, the
-            first bias of the head.
+            first bias of the head; or has batch normalisation where averages are asked for.
     """
     if model.output_shape != (None, classes):
         raise ValueError(
@@ -107,6 +107,12 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
             f"{model.name} holds its weights in bfloat16, too coarse for the steps of training. "
             "Build it under the policy mixed_bfloat16."
         )
+    if recipe.ema is not None and _normalises_batches(model):
+        raise ValueError(
+            f"{model.name} has batch normalisation, whose statistics would not be those of the "
+            f"averages that ema={recipe.ema!r} of the recipe {recipe.name} asks for. Use ema=None "
+            "(--ema none)."
+        )
     bias = getattr(model.layers[-1], "bias", None)
     if bias is not None and not keras.ops.convert_to_numpy(bias).any():  # A new head.
         has["head_bias"] = 0.0
@@ -118,3 +124,11 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
                 f"The recipe {recipe.name} asks for {field}={wanted!r} and {model.name} has "
                 f"{value!r}. Build it so, or use `recipe.replace({field}={value!r})`."
             )
+
+
+def _normalises_batches(model: keras.Model) -> bool:
+    return any(
+        isinstance(layer, keras.layers.BatchNormalization)
+        or (isinstance(layer, keras.Model) and _normalises_batches(layer))
+        for layer in model.layers
+    )

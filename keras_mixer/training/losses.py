@@ -48,5 +48,8 @@ def make_loss(recipe: Recipe, from_logits: bool = True) -> keras.losses.Loss:
 
 
 def gives_logits(model: keras.Model) -> bool:
-    """Whether the last layer has no activation."""
-    return getattr(model.layers[-1], "activation", None) in (None, keras.activations.linear)
+    """Whether the last layer, in the last model of nested ones, has no activation."""
+    last = model
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
+    return getattr(last, "activation", None) in (None, keras.activations.linear)

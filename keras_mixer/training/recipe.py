@@ -45,7 +45,8 @@ class Recipe:
         clip_norm: largest global norm of a gradient, or `None`.
         weight_decay: decoupled, of kernels alone, multiplied by the learning rate; `"adamw"` only.
         layer_decay: factor on the rate from each layer to the one before it; 1 for none.
-        ema: momentum of the moving average of the weights that is judged and kept, or `None`.
+        ema: momentum of the moving average of the weights that is judged and kept, or `None`. The
+            statistics of batch normalisation are not averaged.
         loss: `"softmax"`, or `"sigmoid"`, which sums over the classes.
         label_smoothing: share of each label that is spread over all classes.
         class_weights: `"balanced"` weighs each class by the inverse of its share, or `None`.

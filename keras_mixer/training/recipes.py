@@ -133,6 +133,27 @@ RECIPES: dict[str, Recipe] = {
             evaluations=30,
         ),
         Recipe(
+            "small_plain",
+            "this package: `small` alike for every kind of model, so without stochastic depth and "
+            "without averages of weights, which batch normalisation's statistics do not follow",
+            model="mixer_xs4",
+            weights=None,
+            optimizer="adamw",
+            learning_rate=1e-3,
+            learning_rates=(5e-4, 1e-3, 2e-3),
+            batch_size=128,
+            steps=None,
+            epochs=300,
+            warmup_steps=1000,
+            weight_decay=0.05,
+            label_smoothing=0.1,
+            randaugment_layers=2,
+            randaugment_magnitude=10,
+            cutmix=1.0,
+            evaluation_crop="resize",
+            evaluations=30,
+        ),
+        Recipe(
             "digits",
             "this package",
             data="digits",
@@ -155,7 +176,8 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "digits_short",
             "this package: the digits in less time and alike for every kind of model, so without "
-            "stochastic depth",
+            "stochastic depth, and without averages of weights, which the statistics of batch "
+            "normalisation do not follow",
             data="digits",
             model="mixer_ti4",
             weights=None,
@@ -166,7 +188,6 @@ RECIPES: dict[str, Recipe] = {
             steps=600,
             warmup_steps=60,
             weight_decay=0.1,
-            ema=0.99,
             label_smoothing=0.1,
             crop="affine",
             flip=False,
@@ -186,7 +207,7 @@ def default_recipe(data: str) -> str:
 
 def default_comparison(data: str) -> str:
     """Name of the recipe by which models of several kinds are compared, from random weights."""
-    return "digits_short" if data == "digits" else "small"
+    return "digits_short" if data == "digits" else "small_plain"
 
 
 def default_pretraining(data: str, model: str | None = None) -> str:

@@ -55,6 +55,8 @@ def test_options_of_several_values_are_checked():
     runner = click.testing.CliRunner()
     assert "'x' is not a valid integer" in runner.invoke(several, ["d", "--shots", "1", "x"]).output
     assert "requires an argument" in runner.invoke(several, ["d", "--shots"]).output
+    assert "requires an arg" in runner.invoke(several, ["d", "--shots", "--seed", "2"]).output
+    assert "5 is given twice" in runner.invoke(several, ["d", "--shots", "5", "5"]).output
 
 
 def test_fewshot(run_command, image_folder, tmp_path):
@@ -96,8 +98,10 @@ def test_vtab(run_command, two_folders):
     code, out, err = run_command(*command, "--json", "--tasks", "others")
     assert code == 0, err
     result = json.loads(out)
-    assert [task["group"] for task in result["tasks"]] == ["structured"]
-    assert result["means"]["overall"]["mean"] == result["tasks"][0]["top_1"][0]
+    assert [task["skipped"] for task in result["tasks"]] == ["not asked for", None]
+    assert result["means"]["overall"]["mean"] == result["tasks"][1]["top_1"][0]
+    assert result["means"]["overall"]["partial"] is True
+    assert result["means"]["natural"]["mean"] is None
     code, _, err = run_command(*command, "--tasks", "others", "more")
     assert code == 2
     assert "more: not among pictures, others" in err
@@ -107,19 +111,18 @@ def test_compare(run_command, image_folder):
     pytest.importorskip("keras_hub")
     code, out, err = run_command(
         *("compare", image_folder, "--models", "vit_ti4", *FEW, "--batch-sizes", 2, "--rounds", 1),
-        *("--recipe", "digits_short"),
     )
     assert code == 0, err
     assert "vit_ti4" in out
     assert "0.16 M" in out
-    assert "compare-digits_short-1, with accuracy_cost.png" in out
+    assert "compare-small_plain-1, with accuracy_cost.png" in out
     assert keras.backend.backend() in err
 
 
 def test_shuffle_study(run_command, image_folder):
     code, out, err = run_command(
         *("shuffle-study", image_folder, "--models", "mixer_ti4", *FEW),
-        *("--recipe", "digits_short", "--json"),
+        "--json",
     )
     assert code == 0, err
     curves = json.loads(out)["curves"]
@@ -139,7 +142,41 @@ def test_shuffle_study(run_command, image_folder):
         (["fewshot", "digits"], 2, "Missing option '--model'"),
         (["fewshot", "digits", "--model", "nothing"], 2, "Unknown model 'nothing'"),
         (["fewshot", "digits", "--model", "mixer_ti4", "--shots", "0"], 2, "0 is not in the range"),
-        (["fewshot", "digits", "--model", "mixer_ti4", "--shots", "900"], 1, "900 shots are asked"),
+        (["fewshot", "digits", "--model", "mixer_ti4"], 2, "mixer_ti4 needs --weights: published"),
+        (
+            ["fewshot", "digits", "--model", "mixer_ti4", "--weights", "none", "--shots", "900"],
+            1,
+            "900 shots are asked",
+        ),
+        (
+            ["fewshot", "digits", "--model", "x.keras", "--weights", "none"],
+            2,
+            "has its own weights",
+        ),
+        (
+            ["fewshot", "digits", "--model", "vit_ti4", "--l2", "0"],
+            2,
+            "0.0 is not in the range x>0",
+        ),
+        (["compare", "digits", "--models", "--steps", "2"], 2, "Option '--models' requires an"),
+        (["compare", "digits", "--models", "vit_ti4", "vit_ti4"], 2, "vit_ti4 is given twice"),
+        (["compare", "digits", "--models", "json:loads"], 1, "'json:loads' is no function of"),
+        (["compare", "digits", "--models", ":x"], 1, "':x' is not package.module:function"),
+        (
+            ["compare", "digits", "--models", "mixer_ti4", "resnet_ti4", "--ema", "0.9"],
+            1,
+            "resnet_ti4 has batch normalisation, whose statistics would not be",
+        ),
+        (
+            ["compare", "digits", "--models", "keras.applications:MobileNetV2@imagenet"],
+            1,
+            "may take other pixels than [-1, 1]",
+        ),
+        (
+            ["shuffle-study", "digits", "--layer-decay", "0.5"],
+            1,
+            "has layer_decay=0.5, which a model behind a disorder of pixels cannot follow",
+        ),
         (["vtab", "--tasks", "mnist"], 2, "mnist: not among caltech101, cifar100"),
         (["transfer", "--model", "mixer_x"], 2, "Unknown model 'mixer_x'"),
         (["finetune", "digits", "--model", "vit_ti4"], 1, "asks for stochastic_depth=0.1 and vit"),

@@ -132,7 +132,7 @@ def test_classes_of_published_weights_have_names(run_command, monkeypatch, small
     ("arguments", "code", "message"),
     [
         ((), 2, "Missing argument 'TARGET'"),
-        (("run", "--blocks", "1,x"), 2, "'1,x' is not numbers, such as 0,1,2."),
+        (("run", "--blocks", "1,x"), 2, "'x' is not a valid integer"),
         (("run", "--blocks", "0,4"), 1, "one of the 4 of small, 0 to 3. Received: 4"),
         (("run", "--units", "0"), 2, "0 is not in the range"),
         (("run", "--model", "small"), 2, "a run knows its own"),
@@ -140,7 +140,7 @@ def test_classes_of_published_weights_have_names(run_command, monkeypatch, small
         (("run", "--image", "none.png"), 2, "'none.png' does not exist"),
         (("run", "--image", "bad.png", "--image", "bad.png"), 2, "Two files are called 'bad'"),
         ((".",), 1, "not the directory of a run: it has no run.json"),
-        (("w.keras",), 2, "w.keras is no run directory, so its architecture must be named"),
+        (("w.npz",), 2, "w.npz is no run directory, so its architecture must be named"),
         (("w.keras", "--model", "b16"), 2, "one of: mixer_s32, .* Received: b16"),
         (("w.keras", "--model", "mixer_b16"), 1, "names a file that does not exist: w.keras"),
         (("petz", "--model", "mixer_b16"), 1, "petz"),

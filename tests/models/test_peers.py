@@ -79,6 +79,8 @@ def test_factories(monkeypatch):
     assert model.layers[-1].activation is keras.activations.linear
     for path, message in (
         ("mine:other", r"the module mine has no 'other'"),
+        ("mine:pytest", r"'mine:pytest' is no function of `input_shape` and `classes`"),
+        ("mine:", r"'mine:' is not package.module:function"),
         ("mine:of_another_shape", r"must give a keras.Model with output \(None, 3\).*None, 4"),
     ):
         with pytest.raises(ValueError, match=message):

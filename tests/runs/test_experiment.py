@@ -10,7 +10,7 @@ import pytest
 
 from keras_mixer import SPECS, Mixer, data, evaluation, runs
 from keras_mixer.data.images import hold_out
-from keras_mixer.training import RECIPES
+from keras_mixer.training import RECIPES, Trained
 
 SPEC = SPECS["mixer_ti4"]
 
@@ -88,7 +88,7 @@ def test_the_best_rate_is_chosen_and_of_equals_the_lower(tmp_path, rng, tiny):
         model = Mixer(tiny, weights=None, classes=2)
         right = recipe.learning_rate in (0.02, 0.03)
         model.get_layer("head").bias.assign([0.0, 1.0] if right else [1.0, 0.0])
-        return model
+        return Trained(model, {})
 
     recipe = RECIPES["folder"].replace(learning_rates=(0.03, 0.01, 0.02))
     choose = runs.trials.choose_rate

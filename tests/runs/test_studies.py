@@ -87,8 +87,58 @@ def test_a_suite(folders, tmp_path):
     assert result.mean() == pytest.approx(sum(top_1) / 2)
     assert config["means"]["overall"]["mean"] == pytest.approx(result.mean())
     assert not result.partial()
-    with pytest.raises(FileExistsError, match="holds a finished run"):
+    with pytest.raises(FileExistsError, match="holds a finished study"):
         runs.run_suite(suite, request_of, place, say=quiet)
+
+
+def test_what_was_done_counts_when_its_images_are_gone(folders, tmp_path):
+    place = runs.Place(tmp_path / "suite")
+    suite = suite_of(folders)
+
+    def plain(task):
+        return runs.Request(task, TINY, RECIPE)
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.run_suite(suite, plain, place, say=quiet, callbacks=[Interrupt(2)])
+    shutil.rmtree(folders[0])
+    _, result = runs.run_suite(suite, plain, place, say=quiet)
+    assert [task.skipped for task in result.tasks] == [None, None]
+    place = runs.Place(tmp_path / "one")
+    _, result = runs.run_suite(suite, plain, place, tasks=folders[1:], say=quiet)
+    assert [task.skipped for task in result.tasks] == ["not asked for", None]
+    assert result.partial()
+    with pytest.raises(ValueError, match=r"mine has the tasks .*Received: \['x'\]"):
+        runs.run_suite(suite, plain, place, tasks=["x"], say=quiet)
+
+
+def test_a_result_of_another_training_is_not_taken(folders, tmp_path):
+    from keras_mixer.runs.trials import trial
+
+    data = keras_mixer.data.load(folders[0])
+    made = []
+
+    def train(recipe, data, seed, folder):
+        made.append(seed)
+        return keras_mixer.finetune(TINY, data, recipe, seed=seed, say=quiet, verbose=0)
+
+    first = trial(tmp_path / "trial", RECIPE, data, 0, train)
+    assert trial(tmp_path / "trial", RECIPE, data, 0, train) == first
+    assert made == [0]
+    with pytest.raises(ValueError, match=r"another training: seed was 0 and is now 1"):
+        trial(tmp_path / "trial", RECIPE, data, 1, train)
+    with pytest.raises(ValueError, match=r"recipe.steps was 4 and is now 5"):
+        trial(tmp_path / "trial", RECIPE.replace(steps=5), data, 0, train)
+    (tmp_path / "trial" / "result.json").write_text("{")
+    with pytest.raises(ValueError, match=r"result.json is not valid JSON"):
+        trial(tmp_path / "trial", RECIPE, data, 0, train)
+
+
+def test_a_folder_that_was_only_locked_is_empty(tmp_path):
+    from keras_mixer.runs.directory import begin_run
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").touch()
+    assert begin_run(tmp_path / "run", "x", {}) == (tmp_path / "run", False)
 
 
 def test_means_by_hand():
@@ -163,7 +213,10 @@ def test_compare(image_folder, tmp_path):
         assert min(row.inference, row.training) > 0
         # Four steps of eight images, three times the work of inference.
         assert row.training_macs == 3 * 32 * row.macs
-        assert [seconds / row.training_seconds for seconds, _ in row.history] == [0.5, 1.0]
+        seconds = own.config["round_seconds"]
+        assert list(seconds) == ["2", "4"]
+        assert [time for time, _ in row.history] == list(seconds.values())
+        assert 0 < seconds["2"] < seconds["4"] == row.training_seconds
     assert rows[0].macs == SPEC.macs(classes=2)
     assert (path / "accuracy_cost.png").stat().st_size > 10_000
     assert (path / "accuracy_throughput.png").stat().st_size > 10_000
