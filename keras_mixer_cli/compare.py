@@ -34,6 +34,13 @@ _image_size_option = click.option(
     help="To measure throughput at; the best one counts.",
 )
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Trainings of each model to take the mean and the deviation of.",
+)
 @_image_size_option
 @study_options
 def compare(
@@ -41,6 +48,7 @@ def compare(
     models,
     batch_sizes,
     rounds,
+    seeds,
     image_size,
     recipe_name,
     settings,
@@ -76,7 +84,9 @@ def compare(
             {**changes, **settings, "model": name, "weights": weights or "none"},
         )
         built = checked_model(name, image_size, "--models")
-        requests[named] = runs.Request(data, built, recipe, seed=seed, image_size=image_size)
+        requests[named] = runs.Request(
+            data, built, recipe, seed=seed, image_size=image_size, seeds=seeds
+        )
     progress = choose_progress(quiet=quiet or as_json, json_lines=False)
     with progress:
         path, rows = runs.compare(
@@ -115,7 +125,7 @@ def _show_compared(data, path, rows) -> None:
                 row.model,
                 f"{row.parameters / 1e6:.2f} M",
                 f"{row.macs / 1e9:.3f} G",
-                percent(row.top_1),
+                percent(row.top_1) + (f" ± {100 * row.deviation:.2f}" if row.deviation else ""),
                 f"{row.training_seconds:.0f} s",
                 f"{row.training_macs / 1e12:.2f}",
                 f"{row.inference:,.0f}",

@@ -25,8 +25,9 @@ class Compared:
         weights: what it began from, or `None`.
         parameters: all of them.
         macs: multiply-accumulates of one image.
-        top_1: on the test images, in [0, 1].
-        training_seconds: that its training took, evaluations and compilation included.
+        top_1: on the test images, in [0, 1]; the mean over the seeds of its request.
+        deviation: sample deviation over the seeds, or `None` for one.
+        training_seconds: that its first training took, evaluations and compilation included.
         training_macs: multiply-accumulates of its training, three times those of inference for
             each image.
         inference: images a second at the best batch size.
@@ -39,6 +40,7 @@ class Compared:
     parameters: int
     macs: int
     top_1: float
+    deviation: float | None
     training_seconds: float
     training_macs: float
     inference: float
@@ -145,6 +147,7 @@ def _file(name: str) -> str:
 
 def _compared(name: str, request: Request, done: Run, profile: profiling.Profile) -> Compared:
     metrics, history = done.config["metrics"], read_history(done.path)
+    seeds = done.config.get("seeds")
     images = history[-1]["step"] * done.config["recipe"]["batch_size"]
     assert profile.inference.best is not None
     assert profile.training is not None
@@ -154,7 +157,8 @@ def _compared(name: str, request: Request, done: Run, profile: profiling.Profile
         weights=request.recipe.weights,
         parameters=profile.parameters,
         macs=profile.macs,
-        top_1=metrics["top_1"],
+        top_1=seeds["mean"] if seeds else metrics["top_1"],
+        deviation=seeds["deviation"] if seeds else None,
         training_seconds=metrics["training_seconds"],
         training_macs=3.0 * profile.macs * images,
         inference=profile.inference.best.images_per_second,

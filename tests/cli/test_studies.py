@@ -107,13 +107,18 @@ def test_vtab(run_command, two_folders):
     assert "more: not among pictures, others" in err
 
 
-def test_compare(run_command, image_folder):
+def test_compare(run_command, image_folder, tmp_path):
     pytest.importorskip("keras_hub")
     code, out, err = run_command(
         *("compare", image_folder, "--models", "vit_ti4", *FEW, "--batch-sizes", 2, "--rounds", 1),
+        *("--seeds", 2),
     )
     assert code == 0, err
     assert "vit_ti4" in out
+    config = json.loads((tmp_path / "runs/compare-small_plain-1/study.json").read_text())
+    own = json.loads((tmp_path / "runs/compare-small_plain-1/vit_ti4/run.json").read_text())
+    assert config["compared"][0]["top_1"] == own["seeds"]["mean"]
+    assert config["compared"][0]["deviation"] == own["seeds"]["deviation"]
     assert "0.16 M" in out
     assert "compare-small_plain-1, with accuracy_cost.png" in out
     assert keras.backend.backend() in err

@@ -266,6 +266,34 @@ def test_vtab(row, vtab):
         np.testing.assert_array_equal(image, np.repeat(thousand[801][1]["image"] * 255, 3, -1))
 
 
+def test_the_command_vtab_does_as_its_paper_says(vtab, tmp_path, monkeypatch, capsys):
+    """The three rates on 800 images, judged on 200; the final run on all 1,000."""
+    import keras_mixer_cli
+
+    monkeypatch.chdir(tmp_path)
+    code = keras_mixer_cli.main(
+        [
+            *("vtab", "--model", "mixer_ti4", "--weights", "none", "--tasks", "dtd", "--json"),
+            *("--steps", "1", "--batch-size", "4", "--warmup-steps", "0", "--evaluations", "1"),
+            *("--data-dir", str(vtab[0]), "--output", "suite"),
+        ]
+    )
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    means = json.loads(captured.out)["means"]
+    assert means["natural"]["partial"] is True
+    run = json.loads(pathlib.Path("suite/vtab_dtd/run.json").read_text())
+    assert (run["train_images"], run["metrics"]["test_images"]) == (1000, 320)
+    assert [row["learning_rate"] for row in run["sweep"]] == [0.003, 0.01, 0.03]
+    assert means["overall"]["mean"] == run["metrics"]["top_1"]
+    parts = data.load("vtab/dtd", vtab[0], dev=True)
+    for rate in ("0.003", "0.01", "0.03"):
+        result = pathlib.Path(f"suite/vtab_dtd/sweep/rate_{rate}/result.json")
+        made_of = json.loads(result.read_text())["made_of"]
+        assert made_of["train"] == parts.train.fingerprint()
+        assert made_of["test"] == parts.test.fingerprint()
+
+
 def test_vtab_has_nineteen_tasks_in_three_groups():
     groups = [row.group for row in VTAB]
     counts = [groups.count(group) for group in ("natural", "specialised", "structured")]

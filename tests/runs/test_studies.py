@@ -248,7 +248,7 @@ def test_figures_are_labelled():
 
     def row(name, seconds, top_1):
         way = ((seconds / 2, top_1 / 2), (seconds, top_1))
-        return runs.Compared(name, None, 1, 1, top_1, seconds, 1.0, 100 * seconds, 1.0, way)
+        return runs.Compared(name, None, 1, 1, top_1, None, seconds, 1.0, 100 * seconds, 1.0, way)
 
     rows = [row("a", 1.0, 0.5), row("b", 30.0, 0.75)]
     for quantity, label in (
