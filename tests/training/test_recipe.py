@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from keras_mixer import SPECS, data, weights
-from keras_mixer.training import RECIPES, Recipe, default_pretraining, default_recipe
+from keras_mixer.training import (
+    RECIPES,
+    Recipe,
+    default_comparison,
+    default_pretraining,
+    default_recipe,
+)
 from keras_mixer.training.loop import stretch
 from keras_mixer.training.schedules import WarmUp
 
@@ -73,11 +79,24 @@ def test_finetuning_is_the_papers(name):
 
 
 def test_every_recipe_has_a_test():
-    assert {*TABLE_4, *FINETUNING_STEPS, "folder", "small", "digits"} == set(RECIPES)
+    own = {"folder", "small", "small_plain", "digits", "digits_short"}
+    assert {*TABLE_4, *FINETUNING_STEPS, *own} == set(RECIPES)
     for recipe in RECIPES.values():
         assert recipe.source
         assert recipe.model in SPECS
         assert recipe.weights is None or recipe.weights in weights.WEIGHTS[recipe.model]
+
+
+def test_recipes_for_comparisons_differ_in_what_only_some_models_can_follow():
+    for name, other in (("small", "small_plain"), ("digits", "digits_short")):
+        one, plain = (dataclasses.asdict(RECIPES[key]) for key in (name, other))
+        changed = {key for key in one if one[key] != plain[key]}
+        told = {"name", "source", "result"}
+        length = {"steps", "warmup_steps", "evaluations"} if name == "digits" else set()
+        assert changed - told == {"ema", "stochastic_depth"} | length
+        assert (plain["ema"], plain["stochastic_depth"]) == (None, 0.0)
+    assert default_comparison("digits") == "digits_short"
+    assert default_comparison("pets") == "small_plain"
 
 
 def test_every_data_set_has_a_recipe():
