@@ -5,17 +5,12 @@ import json
 
 import click
 
-from keras_mixer_cli.options import Several, Values, parse_size
+from keras_mixer_cli.options import Several, Values
 from keras_mixer_cli.recipe_options import find_recipe
 from keras_mixer_cli.study_options import place_of, study_options
 
 SMALL = ("mixer_ti4", "vit_ti4", "resnet_ti4")
 LARGE = ("mixer_b16", "vit_b16", "resnet50")
-
-
-_image_size_option = click.option(
-    "--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH."
-)
 
 
 @click.command(cls=Several)
@@ -41,7 +36,6 @@ _image_size_option = click.option(
     show_default=True,
     help="Trainings of each model to take the mean and the deviation of.",
 )
-@_image_size_option
 @study_options
 def compare(
     data,
@@ -145,7 +139,6 @@ def _show_compared(data, path, rows) -> None:
     help="A Mixer, and names of others, or package.module:factory. "
     f"Default: {' '.join(SMALL[::2])} for the digits, else {' '.join(LARGE[::2])}.",
 )
-@_image_size_option
 @study_options
 def shuffle_study(
     data,

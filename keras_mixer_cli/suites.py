@@ -5,7 +5,7 @@ import json
 
 import click
 
-from keras_mixer_cli.options import Several, Values, parse_size
+from keras_mixer_cli.options import Several, Values
 from keras_mixer_cli.recipe_options import find_recipe
 from keras_mixer_cli.study_options import place_of, study_options
 
@@ -28,9 +28,6 @@ def _suite_options(command):
                 "--sweep/--no-sweep",
                 default=True,
                 help="Choose the learning rate on the dev split.",
-            ),
-            click.option(
-                "--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH."
             ),
             study_options,
         ]

@@ -19,7 +19,7 @@ class Machine:
         device: what the backend computes on.
         cpu: model of the processor, and its cores.
         system: operating system.
-        versions: of Python and of each package that the figures depend on.
+        versions: of Python and of each installed package that results depend on.
         date: in UTC, ISO 8601, to the second.
     """
 
@@ -34,7 +34,7 @@ def this_machine() -> Machine:
     """This machine, now."""
     backend = keras.backend.backend()
     versions = {"python": platform.python_version()}
-    for package in ("keras-mixer", "keras", backend, "keras-hub"):
+    for package in ("keras-mixer", "keras", backend, "keras-hub", "numpy", "pillow"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return Machine(

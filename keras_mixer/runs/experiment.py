@@ -1,13 +1,9 @@
 """From a request to a finished run directory: train, judge, report."""
 
-import contextlib
 import dataclasses
-import datetime
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +13,7 @@ import keras
 import keras_mixer.data
 from keras_mixer import evaluation
 from keras_mixer.data import ImageData
+from keras_mixer.profiling import this_machine
 from keras_mixer.runs import directory
 from keras_mixer.runs.report import write_report
 from keras_mixer.runs.tensorboard import TensorBoard
@@ -277,29 +274,9 @@ def _config(request: Request, asked: dict, place: Place, data: ImageData) -> dic
 
 def surroundings() -> dict[str, Any]:
     """When, with what and on what something runs."""
-    packages = ("keras-mixer", "keras", "numpy", "pillow", keras.backend.backend())
+    machine = this_machine()
     return {
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: _version(name) for name in packages},
-        },
-        "device": _device(),
+        "started": machine.date,
+        "versions": machine.versions,
+        "device": f"{machine.device} ({machine.cpu})",
     }
-
-
-def _version(package: str) -> str | None:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(package)
-    return None  # Run from its sources.
-
-
-def _device() -> str:
-    """What the backend computes on."""
-    cpu = f"{platform.machine()}, {os.cpu_count()} cores"
-    if keras.backend.backend() != "torch":
-        return f"{', '.join(keras.distribution.list_devices())} ({cpu})"
-    import torch
-
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return f"{', '.join(names) or 'cpu'} ({cpu})"

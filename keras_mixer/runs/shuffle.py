@@ -92,6 +92,62 @@ def shuffle_study(
         ValueError: the first model is no Mixer, the recipe asks for what is in the layers of a
             Mixer, or as `finetune`.
     """
+    _check(models, recipe)
+    data = keras_mixer.data.load(data_name, place.data_dir)
+    asked = {
+        "data": data_name,
+        "models": list(models),
+        "recipe": dataclasses.asdict(recipe),
+        "seed": seed,
+        "image_size": image_size,
+    }
+
+    recipe = recipe.for_images(len(data.train))
+    rows = []
+    with study(place, f"shuffle-{recipe.name}", asked, say) as (path, config):
+        for name in models:  # What is wrong with the last one is to show before the first.
+            build_model(name, recipe, data.classes, image_size=image_size, seed=seed)
+        for name in models:
+            for arm, how in ARMS.items():
+
+                def train(recipe, data, seed, folder, name=name, how=how):
+                    model = build_model(
+                        name, recipe, data.classes, image_size=image_size, seed=seed
+                    )
+                    return finetune(
+                        *(_disordered(model, how, name, models[0], seed), data, recipe),
+                        seed=seed,
+                        checkpoints=folder / "checkpoints",
+                        say=say,
+                        callbacks=callbacks,
+                        verbose=0,
+                    )
+
+                say(f"shuffle: {name}, {arm}")
+                folder = path / f"{name.replace(':', '.')}-{how or 'as_is'}"
+                result = trial(folder, recipe, data, seed, train)
+                history = result["history"]
+                curve = tuple(zip(history["step"], history["val_top_1"], strict=True))
+                rows.append(Shuffled(name, arm, result["top_1"], curve))
+        config["curves"] = [dataclasses.asdict(row) for row in rows]
+        title = f"{data_name}: {len(data.test):,} held-out images, pixels in order and in disorder"
+        curves = {(row.model, row.arm): row.curve for row in rows}
+        save(disorder(curves, title), path / "shuffle.png")
+    return path, tuple(rows)
+
+
+def _disordered(
+    model: keras.Model, how: str | None, name: str, mixer: str, seed: int
+) -> keras.Model:
+    """The model of an arm; patches are those of the model, or of the Mixer where it has none."""
+    if how is None:
+        return model
+    if how == "patches" and name in SPECS:
+        permute_weights(model, seed)
+    return shuffled(model, how, SPECS.get(name, SPECS[mixer]).patch_size, seed)
+
+
+def _check(models: Sequence[str], recipe: Recipe) -> None:
     if not models or models[0] not in SPECS:
         raise ValueError(
             f"The first model must be a Mixer, one of {', '.join(SPECS)}. Received: {list(models)}"
@@ -102,49 +158,3 @@ def shuffle_study(
                 f"The recipe {recipe.name} has {field}={value!r}, which a model behind a disorder "
                 f"of pixels cannot follow. Use {field}={plain!r}."
             )
-    data = keras_mixer.data.load(data_name, place.data_dir)
-    asked = {
-        "data": data_name,
-        "models": list(models),
-        "recipe": dataclasses.asdict(recipe),
-        "seed": seed,
-        "image_size": image_size,
-    }
-
-    def train_as(name: str, how: str | None):
-        def train(recipe, data, seed, folder):
-            model = build_model(name, recipe, data.classes, image_size=image_size, seed=seed)
-            if how == "patches" and name in SPECS:
-                permute_weights(model, seed)
-            if how is not None:
-                spec = SPECS.get(name, SPECS[models[0]])
-                model = shuffled(model, how, spec.patch_size, seed)
-            return finetune(
-                *(model, data, recipe),
-                seed=seed,
-                checkpoints=folder / "checkpoints",
-                say=say,
-                callbacks=callbacks,
-                verbose=0,
-            )
-
-        return train
-
-    recipe = recipe.for_images(len(data.train))
-    rows = []
-    with study(place, f"shuffle-{recipe.name}", asked, say) as (path, config):
-        for name in models:  # What is wrong with the last one is to show before the first.
-            build_model(name, recipe, data.classes, image_size=image_size, seed=seed)
-        for name in models:
-            for arm, how in ARMS.items():
-                say(f"shuffle: {name}, {arm}")
-                folder = path / f"{name.replace(':', '.')}-{how or 'as_is'}"
-                result = trial(folder, recipe, data, seed, train_as(name, how))
-                history = result["history"]
-                curve = tuple(zip(history["step"], history["val_top_1"], strict=True))
-                rows.append(Shuffled(name, arm, result["top_1"], curve))
-        config["curves"] = [dataclasses.asdict(row) for row in rows]
-        title = f"{data_name}: {len(data.test):,} held-out images, pixels in order and in disorder"
-        curves = {(row.model, row.arm): row.curve for row in rows}
-        save(disorder(curves, title), path / "shuffle.png")
-    return path, tuple(rows)

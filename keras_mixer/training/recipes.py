@@ -1,5 +1,7 @@
 """The recipes known by name: one row each."""
 
+import dataclasses
+
 from keras_mixer.training.recipe import Recipe
 
 # Fine-tuning. Steps, batch, clipping, decay, the rates that are tried: section 3 of the paper
@@ -59,6 +61,50 @@ def _regularised(magnitude: float, mixup: float, bias: float) -> dict:
 
 _1K = "with these weights alone"
 _FT = "after fine-tuning"
+_SMALL = Recipe(
+    "small",
+    "this package: from random weights on small data sets of small pictures",
+    "never run on CIFAR; meant to pass 90.83 % on CIFAR-10 (omihub777/MLP-Mixer-CIFAR) and "
+    "47.58 % on CIFAR-100 (keras.io's example of modern MLPs)",
+    model="mixer_xs4",
+    weights=None,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    learning_rates=(5e-4, 1e-3, 2e-3),
+    batch_size=128,
+    steps=None,
+    epochs=300,
+    warmup_steps=1000,
+    weight_decay=0.05,
+    ema=0.999,
+    label_smoothing=0.1,
+    stochastic_depth=0.1,
+    randaugment_layers=2,
+    randaugment_magnitude=10,
+    cutmix=1.0,
+    evaluation_crop="resize",
+    evaluations=30,
+)
+_DIGITS = Recipe(
+    "digits",
+    "this package",
+    data="digits",
+    model="mixer_ti4",
+    weights=None,
+    optimizer="adamw",
+    learning_rate=4e-3,
+    learning_rates=(2e-3, 4e-3, 8e-3),
+    batch_size=64,
+    steps=2000,
+    warmup_steps=100,
+    weight_decay=0.1,
+    ema=0.99,
+    label_smoothing=0.1,
+    stochastic_depth=0.1,
+    crop="affine",
+    flip=False,
+    evaluation_crop="resize",
+)
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -108,91 +154,28 @@ RECIPES: dict[str, Recipe] = {
         _pretrain("jft300m", "mixer_l32", 7, 1e-3, 0.03, f"80.67 % {_FT}", "120"),
         _pretrain("jft300m", "mixer_l16", 14, 1e-3, 0.03, f"84.82 % {_FT}", "450"),
         _pretrain("jft300m", "mixer_h14", 14, 1e-3, 0.03, f"86.32 % {_FT}", "1010"),
-        Recipe(
-            "small",
-            "this package: from random weights on small data sets of small pictures",
-            "never run on CIFAR; meant to pass 90.83 % on CIFAR-10 (omihub777/MLP-Mixer-CIFAR) and "
-            "47.58 % on CIFAR-100 (keras.io's example of modern MLPs)",
-            model="mixer_xs4",
-            weights=None,
-            optimizer="adamw",
-            learning_rate=1e-3,
-            learning_rates=(5e-4, 1e-3, 2e-3),
-            batch_size=128,
-            steps=None,
-            epochs=300,
-            warmup_steps=1000,
-            weight_decay=0.05,
-            ema=0.999,
-            label_smoothing=0.1,
-            stochastic_depth=0.1,
-            randaugment_layers=2,
-            randaugment_magnitude=10,
-            cutmix=1.0,
-            evaluation_crop="resize",
-            evaluations=30,
+        _SMALL,
+        dataclasses.replace(
+            _SMALL,
+            name="small_plain",
+            source="this package: `small` alike for every kind of model, so without stochastic "
+            "depth and without averages of weights, which batch normalisation's statistics do not "
+            "follow",
+            result="",
+            ema=None,
+            stochastic_depth=0.0,
         ),
-        Recipe(
-            "small_plain",
-            "this package: `small` alike for every kind of model, so without stochastic depth and "
-            "without averages of weights, which batch normalisation's statistics do not follow",
-            model="mixer_xs4",
-            weights=None,
-            optimizer="adamw",
-            learning_rate=1e-3,
-            learning_rates=(5e-4, 1e-3, 2e-3),
-            batch_size=128,
-            steps=None,
-            epochs=300,
-            warmup_steps=1000,
-            weight_decay=0.05,
-            label_smoothing=0.1,
-            randaugment_layers=2,
-            randaugment_magnitude=10,
-            cutmix=1.0,
-            evaluation_crop="resize",
-            evaluations=30,
-        ),
-        Recipe(
-            "digits",
-            "this package",
-            data="digits",
-            model="mixer_ti4",
-            weights=None,
-            optimizer="adamw",
-            learning_rate=4e-3,
-            learning_rates=(2e-3, 4e-3, 8e-3),
-            batch_size=64,
-            steps=2000,
-            warmup_steps=100,
-            weight_decay=0.1,
-            ema=0.99,
-            label_smoothing=0.1,
-            stochastic_depth=0.1,
-            crop="affine",
-            flip=False,
-            evaluation_crop="resize",
-        ),
-        Recipe(
-            "digits_short",
-            "this package: the digits in less time and alike for every kind of model, so without "
-            "stochastic depth, and without averages of weights, which the statistics of batch "
-            "normalisation do not follow",
-            data="digits",
-            model="mixer_ti4",
-            weights=None,
-            optimizer="adamw",
-            learning_rate=4e-3,
-            learning_rates=(2e-3, 4e-3, 8e-3),
-            batch_size=64,
+        _DIGITS,
+        dataclasses.replace(
+            _DIGITS,
+            name="digits_short",
+            source="this package: the digits in less time, and alike for every kind of model as "
+            "`small_plain`",
             steps=600,
             warmup_steps=60,
-            weight_decay=0.1,
-            label_smoothing=0.1,
-            crop="affine",
-            flip=False,
-            evaluation_crop="resize",
             evaluations=12,
+            ema=None,
+            stochastic_depth=0.0,
         ),
     )
 }

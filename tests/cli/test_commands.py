@@ -24,19 +24,6 @@ from keras_mixer_cli.recipe_options import FIELDS
 BACKEND = keras.backend.backend()
 
 
-@pytest.fixture
-def run_command(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments):
-        code = keras_mixer_cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
 SMALL = ("--model", "mixer_ti4", "--weights", "none", "--steps", "20", "--batch-size", "8")
 
 

@@ -35,16 +35,8 @@ def judged(tmp_path_factory):
 
 
 @pytest.fixture
-def command(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments):
-        code = keras_mixer_cli.main(["evaluate", *(str(argument) for argument in arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def command(run_command):
+    return lambda *arguments: run_command("evaluate", *arguments)
 
 
 def test_a_run_and_its_predictions(judged, command, tmp_path):

@@ -8,24 +8,10 @@ import keras
 import pytest
 
 import keras_mixer
-import keras_mixer_cli
 from keras_mixer import runs
 from keras_mixer_cli.options import Several, Values
 
 FEW = ("--steps", "2", "--batch-size", "4", "--evaluations", "1", "--warmup-steps", "0")
-
-
-@pytest.fixture
-def run_command(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments):
-        code = keras_mixer_cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @click.command(cls=Several)
