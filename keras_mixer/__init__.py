@@ -1,5 +1,8 @@
 """MLP-Mixer (Tolstikhin et al. 2021, https://arxiv.org/abs/2105.01601) for Keras 3."""
 
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 try:
     import keras as _keras  # noqa: F401
 except ModuleNotFoundError as error:
@@ -12,7 +15,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from keras_mixer import data, evaluation, models, profiling, runs, training, visualize, weights
+from keras_mixer import data, models, training, weights
 from keras_mixer.layers import MixerLayer, MlpBlock, Patches, StochasticDepth
 from keras_mixer.models import (
     Mixer,
@@ -29,6 +32,9 @@ from keras_mixer.models import (
 from keras_mixer.preprocessing import decode_predictions, preprocess_input
 from keras_mixer.specs import SPECS, MixerSpec
 from keras_mixer.training import finetune, pretrain
+
+if _TYPE_CHECKING:
+    from keras_mixer import evaluation, profiling, runs, visualize
 
 __version__ = "0.1.0"
 
@@ -62,3 +68,16 @@ __all__ = [
     "visualize",
     "weights",
 ]
+
+# What judges, measures and keeps runs is imported on first use: who builds a model does not wait.
+_LATER = ("evaluation", "profiling", "runs", "visualize")
+
+
+def __getattr__(name):
+    if name in _LATER:
+        return _importlib.import_module(f"keras_mixer.{name}")
+    raise AttributeError(f"module 'keras_mixer' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LATER})

@@ -31,6 +31,7 @@ ALLOWED = {
 }
 # What a function body may import besides.
 INSIDE = {
+    "layers": {"jax", "torch"},
     "weights": {"h5py", "safetensors", "torch", "httpx", "huggingface_hub", "filelock", "rich"},
     "training": {"safetensors", "torch"},
     "models": {"keras_hub"},

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_mixer.layers.computed_once import computed_once
 from keras_mixer.layers.mlp_block import MlpBlock
 from keras_mixer.layers.stochastic_depth import StochasticDepth
 from keras_mixer.layers.token_mixing import TokenMixing
@@ -136,12 +137,13 @@ class MixerLayer(keras.layers.Layer):
     def call(self, inputs, training=False):
         # Stochastic depth draws its masks outside of what is computed again.
         again = keras.remat if self.remat and training else lambda mix: mix
+        kept = computed_once if training else lambda x: x  # Gradients are taken in training.
 
         def mix_tokens(x):
-            return self.token_mixing(self.layer_norm_0(x), training=training)
+            return self.token_mixing(self.layer_norm_0(kept(x)), training=training)
 
         def mix_channels(x):
-            return self.channel_mixing(self.layer_norm_1(x), training=training)
+            return self.channel_mixing(self.layer_norm_1(kept(x)), training=training)
 
         u = again(mix_tokens)(inputs)
         if self.token_mixing.tokens is None:

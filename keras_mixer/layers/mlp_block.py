@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mixer.layers.dense import Dense
+
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
 class MlpBlock(keras.layers.Layer):
@@ -60,9 +62,7 @@ class MlpBlock(keras.layers.Layer):
         )
 
     def _dense(self, units, input_shape, name):
-        dense = keras.layers.Dense(
-            units, kernel_initializer="lecun_normal", dtype=self.dtype_policy, name=name
-        )
+        dense = Dense(units, kernel_initializer="lecun_normal", dtype=self.dtype_policy, name=name)
         dense.build(input_shape)
         return dense
 

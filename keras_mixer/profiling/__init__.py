@@ -7,7 +7,7 @@ from keras_mixer.profiling.figures import throughput
 from keras_mixer.profiling.machine import Machine, this_machine
 from keras_mixer.profiling.memory import peak_growth
 from keras_mixer.profiling.profiles import Profile, benchmark
-from keras_mixer.profiling.speed import Point, Sweep
+from keras_mixer.profiling.speed import Point, Sweep, Task, sweep
 
 __all__ = [
     "Machine",
@@ -15,11 +15,13 @@ __all__ = [
     "PretrainingCost",
     "Profile",
     "Sweep",
+    "Task",
     "benchmark",
     "macs",
     "matmul_ceiling",
     "peak_growth",
     "pretraining_costs",
+    "sweep",
     "this_machine",
     "throughput",
 ]

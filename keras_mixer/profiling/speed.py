@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import keras
 
@@ -34,6 +34,7 @@ class Point:
         first_call: seconds of the first call, with tracing and compilation.
         peak_bytes: memory at the peak of a later call: variables and what the call adds, see
             `peak_growth`; `None` where that is not measured.
+        seconds: of each timed call, in the order of the rounds.
     """
 
     batch_size: int
@@ -41,6 +42,7 @@ class Point:
     flops: float
     first_call: float
     peak_bytes: int | None
+    seconds: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +66,22 @@ class Sweep:
         object.__setattr__(self, "best", best)
 
 
+class Timed(Protocol):
+    """What `sweep` times: a `Task`, or the like of it for a model that is not Keras'.
+
+    Attributes:
+        flops: of a call, for each image.
+    """
+
+    flops: int
+
+    def call(self, batch_size: int) -> Callable[[], Any]:
+        """A call on a batch that is on the device already; it returns when the result is there."""
+
+    def state_bytes(self) -> int:
+        """Bytes of the variables: weights, and those of the optimiser where it trains."""
+
+
 class Task:
     """Inference or training of a model, as Keras compiles it, on random images.
 
@@ -72,18 +90,28 @@ class Task:
         macs: multiply-accumulates of one image, see `macs`.
         optimizer: key of `OPTIMIZERS` to train with, or `None` for inference. Training compiles
             the model, with softmax cross-entropy.
+        jit_compile: as in `keras.Model.compile`. By default XLA on TensorFlow and JAX, and nothing
+            on PyTorch, where `True` is `torch.compile`.
     """
 
-    def __init__(self, model: keras.Model, macs: int, optimizer: str | None = None):
+    def __init__(
+        self,
+        model: keras.Model,
+        macs: int,
+        optimizer: str | None = None,
+        *,
+        jit_compile: bool | str = "auto",
+    ):
         self.model, self.training = model, optimizer is not None
         # The backward pass has a product for the gradient of each factor.
         self.flops = 2 * macs * (3 if self.training else 1)
         if optimizer is not None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=gives_logits(model))
-            model.compile(OPTIMIZERS[optimizer](), loss)
+            model.compile(OPTIMIZERS[optimizer](), loss, jit_compile=jit_compile)
+        elif jit_compile != "auto":
+            model.compile(jit_compile=jit_compile)
 
     def call(self, batch_size: int) -> Callable[[], Any]:
-        """A call on a batch that is on the device already; it returns when the result is there."""
         inputs: Any = [
             keras.random.uniform(shape, -1, 1, dtype=tensor.dtype, seed=0)
             for shape, tensor in zip(
@@ -98,7 +126,6 @@ class Task:
         return lambda: self.model.train_on_batch(inputs, labels)
 
     def state_bytes(self) -> int:
-        """Bytes of the variables: weights, and those of the optimiser where it trains."""
         state = [*self.model.variables]
         if self.training:
             state += self.model.optimizer.variables
@@ -106,13 +133,15 @@ class Task:
 
 
 def sweep(
-    tasks: Mapping[Key, Task],
+    tasks: Mapping[Key, Timed],
     batch_sizes: Sequence[int],
     *,
     rounds: int = 5,
     say: Callable[[str], None] = print,
 ) -> dict[Key, Sweep]:
     """Times every task at every batch size; in each round every task is called once, in turn.
+
+    Each round begins with another task, so that none always follows the same one.
 
     Memory that is used up ends the sweep of that task and is said; the others go on. (Linux may
     instead end the process, for it grants a CPU more memory than there is.)
@@ -138,8 +167,9 @@ def sweep(
         if not running:
             break
         say(f"batch size {size}")
-        for step in (_Running.begin, *[_Running.time] * rounds):
-            for each in [each for each in running if each.key not in full]:
+        for i, step in enumerate((_Running.begin, *[_Running.time] * rounds)):
+            turn = running[i % len(running) :] + running[: i % len(running)]
+            for each in [each for each in turn if each.key not in full]:
                 try:
                     step(each)
                 except Exception as error:
@@ -157,7 +187,7 @@ def sweep(
 class _Running:
     """One task at one batch size."""
 
-    def __init__(self, key: Any, task: Task, size: int):
+    def __init__(self, key: Any, task: Timed, size: int):
         self.key, self.task, self.size = key, task, size
         self.call: Callable[[], Any] | None = None
         self.seconds: list[float] = []
@@ -174,7 +204,9 @@ class _Running:
 
     def point(self) -> Point:
         rate = self.size / statistics.median(self.seconds)
-        return Point(self.size, rate, rate * self.task.flops, self.first, self.peak)
+        return Point(
+            self.size, rate, rate * self.task.flops, self.first, self.peak, tuple(self.seconds)
+        )
 
     def _clock(self) -> float:
         assert self.call is not None

@@ -157,6 +157,30 @@ def test_a_shared_depthwise_convolution_equals_a_dense_layer_on_each_channel(rng
     np.testing.assert_allclose(output(layer, x), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_quantised(rng):
+    """Near the exact result, and not it: the products are those of int8 then."""
+    layer = randomized(make("shared"), rng)
+    x = rng.normal(size=(2, S, C))
+    exact = output(layer, x)
+    for dense in (layer.dense_0, layer.dense_1):
+        dense.quantize("int8")
+    error = np.abs(output(layer, x) - exact).max() / np.abs(exact).max()
+    assert 0 < error < 0.05
+
+
+def test_lora(rng):
+    layer = randomized(make("shared"), rng)
+    x = rng.normal(size=(2, S, C))
+    layer.dense_0.enable_lora(2)
+    a, b = (rng.normal(size=w.shape) for w in layer.trainable_variables[-2:])
+    layer.dense_0.set_weights([*layer.dense_0.get_weights()[:2], a, b])
+    weights = [np.array(w, "float64") for w in layer.dense_0.get_weights()[:2]]
+    merged = randomized(make("shared"), rng)
+    merged.dense_0.set_weights([weights[0] + a @ b, weights[1]])
+    merged.dense_1.set_weights(layer.dense_1.get_weights())
+    np.testing.assert_allclose(output(layer, x), output(merged, x), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
