@@ -129,9 +129,14 @@ def _print(machine, profiles, costs) -> None:
     click.echo(f"device: {machine.device}; processor: {machine.cpu}; {machine.system}")
     click.echo("versions: " + ", ".join(f"{name} {v}" for name, v in machine.versions.items()))
     click.echo(f"date: {machine.date}")
-    for dtype in dict.fromkeys(profile.dtype for profile in profiles):
-        rate = next(profile.ceiling for profile in profiles if profile.dtype == dtype)
+    rates = {profile.dtype: profile.ceiling for profile in profiles}
+    for dtype, rate in rates.items():
         click.echo(f"matrix products in {dtype}: {rate / 1e9:,.0f} GFLOP/s")
+    if len(rates) == 2 and rates["bfloat16"] < rates["float32"]:
+        click.echo(
+            "bfloat16: products are no faster than in float32, so models are not either: this "
+            "processor has no instructions for them, or the backend does not use them"
+        )
     show(
         "Size, and multiply-accumulates of one image",
         {"model": "left", "parameters": "right", "trained": "right", "MACs": "right"},

@@ -20,7 +20,7 @@ from input_pipeline import split_of, write_pictures
 import keras_mixer
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-BATCH, STEPS = 64, 4
+BATCH, STEPS = 32, 4
 
 
 class InMemory(keras.utils.PyDataset):

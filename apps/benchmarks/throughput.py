@@ -75,13 +75,13 @@ def task(name, spec, size, *, training, dtype, approximate):
 
 def measure(names, spec, size, settings):
     """`{(phase, dtype): (ceiling, {name: Sweep})}`"""
-    from keras_mixer import profiling
+    import keras_mixer
 
     results = {}
     for dtype in settings["dtypes"]:
         for phase in settings["phases"]:
             click.echo(f"{phase} in {dtype}", err=True)
-            before = profiling.matmul_ceiling(dtype)
+            before = keras_mixer.profiling.matmul_ceiling(dtype)
             build = functools.partial(
                 task,
                 spec=spec,
@@ -90,13 +90,13 @@ def measure(names, spec, size, settings):
                 dtype=dtype,
                 approximate=settings["gelu"] == "tanh",
             )
-            sweeps = profiling.sweep(
+            sweeps = keras_mixer.profiling.sweep(
                 {name: build(name) for name in names},
                 settings["batch_sizes"],
                 rounds=settings["rounds"],
                 say=functools.partial(click.echo, err=True),
             )
-            results[phase, dtype] = max(before, profiling.matmul_ceiling(dtype)), sweeps
+            results[phase, dtype] = max(before, keras_mixer.profiling.matmul_ceiling(dtype)), sweeps
     return results
 
 

@@ -8,10 +8,9 @@ from keras import ops
 class Dense(keras.layers.Dense):
     """`keras.layers.Dense`, whose bias PyTorch adds while it computes the product.
 
-    Keras writes the product to memory, reads it again and writes the sum. In one pass, a training
-    step of Mixer-B/16 (batch 16, two CPU cores) takes 7.2 s instead of 7.9 s, inference 2.4 s
-    instead of 2.5 s (`apps/benchmarks/throughput.py` measures the result). TensorFlow and JAX fuse
-    the two by themselves. Arguments, variables, LoRA and quantisation are Keras'.
+    Keras writes the product to memory, reads it again and writes the sum; here it is one pass.
+    TensorFlow and JAX fuse the two by themselves. `apps/benchmarks/throughput.py` times the model
+    beside one of Keras' own layers. Arguments, variables, LoRA and quantisation are Keras'.
     """
 
     def call(self, inputs, training=None):

@@ -116,3 +116,17 @@ def test_usage(run_command, arguments, message):
     code, _, err = run_command(*arguments)
     assert code == 2
     assert message in err
+
+
+@pytest.mark.parametrize(("rate", "said"), [(0.9e9, True), (1.8e9, False)])
+def test_bfloat16_that_is_no_faster_is_said(run_command, monkeypatch, rate, said):
+    """The rates stand for processors that have the instructions, or not."""
+    monkeypatch.setattr(
+        "keras_mixer.profiling.profiles.matmul_ceiling",
+        lambda dtype: rate if dtype == "bfloat16" else 1e9,
+    )
+    code, out, err = run_command(
+        *("--model", "mixer_ti4", "--batch-sizes", "1", *QUICK, "--dtype", "both", "--no-training")
+    )
+    assert code == 0, err
+    assert ("bfloat16: products are no faster than in float32" in out) is said
