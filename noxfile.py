@@ -1,5 +1,7 @@
 """Checks and tests, each in an environment of its own. `python3 -m nox` runs them all."""
 
+import os
+
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
@@ -63,5 +65,13 @@ def timm(session: nox.Session) -> None:
 
 
 def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:
-    env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    session.run("pytest", *arguments, *session.posargs, env=env)
+    env = {
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        # Many tests compile the same program, each in its own process or trace.
+        "JAX_COMPILATION_CACHE_DIR": os.path.join(session.create_tmp(), "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    # Two processes: compiling takes most of the time, and one core.
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *arguments, *session.posargs, env=env)

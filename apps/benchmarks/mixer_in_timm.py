@@ -1,18 +1,17 @@
 """timm's Mixer: a peer of `throughput.py`."""
 
-import contextlib
 import functools
 
 import torch
 
-# timm uses none of torchvision's compiled operators for a Mixer, but importing a torchvision that
-# was built for another PyTorch describes two that are then not there.
-_LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
-for _operator in ("nms", "qnms"):
-    with contextlib.suppress(RuntimeError):
+try:
+    import timm
+except RuntimeError:  # A torchvision that was built for another PyTorch describes operators of its
+    # own that are then not there. timm uses none of them for a Mixer.
+    _LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
+    for _operator in ("nms", "qnms"):
         _LIBRARY.define(f"{_operator}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-
-import timm  # noqa: E402
+    import timm
 
 
 class TimmTask:

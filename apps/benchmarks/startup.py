@@ -45,8 +45,9 @@ def run(*arguments) -> tuple[float, str]:
 
 
 def parts(program, *arguments) -> list[float]:
-    """The seconds that a program prints."""
-    return [float(number) for number in run(sys.executable, "-c", program, *arguments)[1].split()]
+    """Seconds of the whole process, and those that its program prints."""
+    whole, printed = run(sys.executable, "-c", program, *arguments)
+    return [whole, *map(float, printed.split())]
 
 
 def read(path) -> float:
@@ -82,15 +83,15 @@ def main() -> None:
         else statistics.median(values)
         for key, values in measured.items()
     }
-    imported, loaded, predicted = middle["first"]
+    whole, imported, loaded, predicted = middle["first"]
     print(f"keras-mixer --help: {middle['help']:.2f} s")
-    print("import keras: {:.2f} s; keras_mixer adds {:.3f} s".format(*middle["import"]))
+    print("import keras: {:.2f} s; keras_mixer adds {:.3f} s".format(*middle["import"][1:]))
     print(
-        f"first prediction of Mixer-B/16 from npz: {sum(middle['first']):.1f} s (import "
+        f"first prediction of Mixer-B/16 from npz: {whole:.1f} s (import "
         f"{imported:.1f}, build and load {loaded:.1f}, predict {predicted:.1f})"
     )
     print(
-        f"Mixer-L/16 from npz ({size / 2**20:.0f} MiB): {middle['large'][1]:.1f} s; reading the "
+        f"Mixer-L/16 from npz ({size / 2**20:.0f} MiB): {middle['large'][2]:.1f} s; reading the "
         f"file alone {middle['read']:.1f} s"
     )
 

@@ -5,17 +5,20 @@
 Peers do the same work: the same architecture with the same GELU on the same number of images, in
 float32 or with products in bfloat16; training is AdamW on softmax cross-entropy. They are the
 official architecture in Flax (on JAX), timm without and with `torch.compile` (on PyTorch), and
-plain Keras layers; ViT-B/16 and ResNet-50 stand beside them for scale. All run interleaved in this
-process, each round beginning with another one. Ratios are of images a second, round by round, ours
-over the peer's: their median, least and greatest. The ceiling is the best rate of square matrix
-products before and after.
+plain Keras layers under Keras' own AdamW; ViT-B/16 and ResNet-50 stand beside them for scale. All
+run interleaved in this process, each round beginning with another one. Ratios are of images a
+second, round by round, ours over the peer's: their median, least and greatest. The ceiling is the
+best rate of square matrix products before and after. Not among the peers: timm with its weights
+themselves in bfloat16, which computes something else.
 
 On PyTorch this needs timm (`pip install --no-deps timm torchvision`, and `pyyaml`), on JAX
 flax and optax. `--peer` chooses; what is not installed is an error.
 """
 
+import contextlib
 import dataclasses
 import functools
+import importlib.metadata
 import json
 import pathlib
 import statistics
@@ -45,12 +48,14 @@ def task(name, spec, size, *, training, dtype, approximate):
         from mixer_in_timm import TimmTask
 
         return TimmTask(spec.name, size, compiled=name == "timm_compiled", **same)
+    optimizer = "adamw"
     keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[dtype])
     try:
         if name == "plain":
             from mixer_in_plain_keras import plain_keras
 
             model = plain_keras(spec, size, approximate=approximate)
+            optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-4)
         elif name in ("ours", "compiled"):
             model = keras_mixer.Mixer(
                 spec,
@@ -68,7 +73,7 @@ def task(name, spec, size, *, training, dtype, approximate):
     return keras_mixer.profiling.Task(
         model,
         macs,
-        "adamw" if training else None,
+        optimizer if training else None,
         jit_compile=True if name == "compiled" else "auto",
     )
 
@@ -103,15 +108,11 @@ def measure(names, spec, size, settings):
 def rows(results):
     """One for each phase, precision, model and batch size, as in the table and the JSON."""
     for (phase, dtype), (ceiling, sweeps) in results.items():
-        ours = {point.batch_size: point for point in sweeps["ours"].points}
+        ours = {point.batch_size: point.seconds for point in sweeps["ours"].points}
         for name, sweep in sweeps.items():
             for point in sweep.points:
-                ratios = [
-                    theirs / mine
-                    for theirs, mine in zip(
-                        point.seconds, ours[point.batch_size].seconds, strict=True
-                    )
-                ]
+                mine = ours.get(point.batch_size)  # None: out of memory, which was said.
+                ratios = mine and [a / b for a, b in zip(point.seconds, mine, strict=True)]
                 yield {
                     "phase": phase,
                     "dtype": dtype,
@@ -119,9 +120,9 @@ def rows(results):
                     **dataclasses.asdict(point),
                     "ceiling": ceiling,
                     "share": point.flops / ceiling,
-                    "ours_over_it": statistics.median(ratios),
-                    "least": min(ratios),
-                    "greatest": max(ratios),
+                    "ours_over_it": ratios and statistics.median(ratios),
+                    "least": ratios and min(ratios),
+                    "greatest": ratios and max(ratios),
                 }
 
 
@@ -130,7 +131,9 @@ def show(table):
     form = "{:10} {:9} {:>5} {:14} {:>8} {:>10} {:>19} {:>7}"
     click.echo(form.format(*heads))
     for row in sorted(table, key=lambda row: (row["phase"], row["dtype"], row["batch_size"])):
-        spread = f"{row['ours_over_it']:.2f} ({row['least']:.2f}-{row['greatest']:.2f})"
+        spread = ""
+        if row["model"] != "ours" and row["ours_over_it"]:
+            spread = f"{row['ours_over_it']:.2f} ({row['least']:.2f}-{row['greatest']:.2f})"
         peak = row["peak_bytes"]
         click.echo(
             form.format(
@@ -140,7 +143,7 @@ def show(table):
                 row["model"],
                 f"{row['images_per_second']:,.2f}",
                 f"{100 * row['share']:.0f} %",
-                "" if row["model"] == "ours" else spread,
+                spread,
                 "" if peak is None else f"{peak / 2**20:,.0f}",
             )
         )
@@ -196,7 +199,11 @@ def command(model, image_size, peers, phases, dtypes, output, **settings):
     table = list(rows(results))
     click.echo(f"{model}, {image_size} px, {settings['gelu']} GELU, on {machine.device}")
     click.echo(f"{machine.cpu}; {machine.system}; {machine.date}")
-    click.echo(", ".join(f"{name} {version}" for name, version in machine.versions.items()))
+    versions = dict(machine.versions)
+    for package in ("timm", "flax", "optax"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    click.echo(", ".join(f"{name} {version}" for name, version in versions.items()))
     for (phase, dtype), (ceiling, _) in results.items():
         click.echo(f"ceiling, {dtype}, around {phase}: {ceiling / 1e9:,.0f} GFLOP/s")
     show(table)

@@ -22,7 +22,7 @@ def measure(case: str) -> None:
     remat, parts = CASES[case]
     model = keras_mixer.MixerB16(weights=None, classifier_activation=None, remat=remat)
     model.compile(
-        keras.optimizers.AdamW(1e-3, gradient_accumulation_steps=parts if parts > 1 else None),
+        keras_mixer.training.AdamW(1e-3, gradient_accumulation_steps=parts if parts > 1 else None),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     images = keras.random.uniform((16 // parts, 224, 224, 3), -1, 1)

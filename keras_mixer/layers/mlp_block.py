@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_mixer.layers.dense import Dense
+from keras_mixer.layers.initial import LecunNormal
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
@@ -62,7 +63,7 @@ class MlpBlock(keras.layers.Layer):
         )
 
     def _dense(self, units, input_shape, name):
-        dense = Dense(units, kernel_initializer="lecun_normal", dtype=self.dtype_policy, name=name)
+        dense = Dense(units, kernel_initializer=LecunNormal(), dtype=self.dtype_policy, name=name)
         dense.build(input_shape)
         return dense
 

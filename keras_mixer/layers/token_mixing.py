@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mixer.layers.initial import LecunNormal
 from keras_mixer.layers.mlp_block import MlpBlock
 
 FORMS = ("shared", "untied", "grouped", "views")
@@ -102,7 +103,7 @@ class TokenMixing(MlpBlock):
             self.views = keras.layers.Dense(
                 channels,
                 use_bias=False,
-                kernel_initializer="lecun_normal",
+                kernel_initializer=LecunNormal(),
                 dtype=self.dtype_policy,
                 name="views",
             )
@@ -118,7 +119,7 @@ class TokenMixing(MlpBlock):
             "bcs,csu->bcu",
             (channels, units),
             bias_axes="cu",
-            kernel_initializer="lecun_normal",  # Among the inputs of one channel.
+            kernel_initializer=LecunNormal(),  # Among the inputs of one channel.
             dtype=self.dtype_policy,
             name=name,
         )
@@ -135,7 +136,7 @@ class TokenMixing(MlpBlock):
         return self._to_tokens(x)
 
     # A matrix product with both transposes around it; on PyTorch, which copies what it transposes,
-    # the form that leaves the tokens in place. `apps/benchmarks/token_mixing.py` times four forms
+    # the form that leaves the tokens in place. `apps/benchmarks/token_mixing.py` times five forms
     # on each backend (figures: CONTRIBUTING.md).
 
     def _in_place(self):
@@ -175,6 +176,6 @@ def _along_tokens(dense, x):
     """`dense` along axis 1 of `x`, `(batch, tokens, channels)`, on PyTorch."""
     import torch
 
-    kernel, bias = ops.convert_to_tensor(dense.kernel), ops.convert_to_tensor(dense.bias)
+    kernel, bias, x = (ops.cast(t, dense.compute_dtype) for t in (dense.kernel, dense.bias, x))
     weights = kernel.T.expand(x.shape[0], -1, -1)  # Not copied.
-    return torch.baddbmm(bias[:, None], weights, ops.cast(x, dense.compute_dtype))
+    return torch.baddbmm(bias[:, None], weights, x)

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import keras
 
+from keras_mixer.layers.initial import stored_weights_follow
 from keras_mixer.models.mixer import build_mixer, image_input
 from keras_mixer.preprocessing import scale_and_offset
 from keras_mixer.specs import SPECS, MixerSpec
@@ -129,25 +130,27 @@ def Mixer(
                 classes = source.classes()
             if gelu_approximate is None:
                 gelu_approximate = _gelu_of(source)
-        model = build_mixer(
-            spec,
-            images=images,
-            include_top=include_top,
-            pooling=pooling,
-            classes=classes or 1000,
-            classifier_activation=classifier_activation,
-            dropout=dropout,
-            stochastic_depth=stochastic_depth,
-            gelu_approximate=gelu_approximate is not False,
-            epsilon=epsilon,
-            preprocessing=scale_and_offset(record) if include_preprocessing else None,
-            seed=seed,
-            remat=remat,
-            token_mixing=token_mixing,
-            groups=groups,
-            pyramid=pyramid,
-            name=name,
-        )
+        drawn = contextlib.nullcontext() if source is None else stored_weights_follow()
+        with drawn:
+            model = build_mixer(
+                spec,
+                images=images,
+                include_top=include_top,
+                pooling=pooling,
+                classes=classes or 1000,
+                classifier_activation=classifier_activation,
+                dropout=dropout,
+                stochastic_depth=stochastic_depth,
+                gelu_approximate=gelu_approximate is not False,
+                epsilon=epsilon,
+                preprocessing=scale_and_offset(record) if include_preprocessing else None,
+                seed=seed,
+                remat=remat,
+                token_mixing=token_mixing,
+                groups=groups,
+                pyramid=pyramid,
+                name=name,
+            )
         if source is not None:
             model.load_report = assign(model, source)
             model.mixer_weights = record

@@ -55,7 +55,39 @@ class MixerModel(keras.Model):
                 "`keras_mixer.preprocess_input(x, weights=model)` first, or build it with "
                 "`include_preprocessing=True`."
             )
+        if mask is None and self._is_as_declared(inputs) and (chain := self._chain()):
+            mode = {} if training is None else {"training": training}
+            x = inputs
+            for layer in chain:
+                x = layer(x, **mode)
+            return x
         return super().call(inputs, training=training, mask=mask)
+
+    def _is_as_declared(self, inputs) -> bool:
+        """Whether Keras would hand `inputs` to the first layer as they are."""
+        if len(self.inputs) != 1 or not keras.ops.is_tensor(inputs):
+            return False
+        (declared,) = self.inputs
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        return dtype == declared.dtype and len(inputs.shape) == len(declared.shape)
+
+    def _chain(self) -> list | None:
+        """On PyTorch the layers, where each reads what the one before it wrote and no more.
+
+        Called in turn, they free what has been read. Keras' functional models hold every layer's
+        output to the end, which without a compiler is memory, and time to fetch it.
+        """
+        if keras.backend.backend() != "torch":
+            return None
+        layers = [o for o in self.operations if not isinstance(o, keras.layers.InputLayer)]
+        x = self.inputs[0]
+        for layer in layers:
+            called = layer._inbound_nodes[0].arguments  # As the model's graph calls it.
+            plain = isinstance(layer, keras.layers.Layer) and not called.kwargs
+            if not plain or len(called.args) != 1 or called.args[0] is not x:
+                return None
+            x = layer.output
+        return layers if self.output is x else None
 
 
 def image_input(spec, input_tensor, input_shape):

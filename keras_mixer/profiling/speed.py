@@ -10,13 +10,14 @@ import keras
 
 from keras_mixer.profiling.counts import input_shapes
 from keras_mixer.profiling.memory import peak_growth, state_bytes
+from keras_mixer.training import SGD, AdamW
 from keras_mixer.training.losses import gives_logits
 
 Key = TypeVar("Key", bound=Hashable)
 
 OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
-    "sgd": lambda: keras.optimizers.SGD(1e-3, momentum=0.9),
-    "adamw": lambda: keras.optimizers.AdamW(1e-3, weight_decay=1e-4),
+    "sgd": lambda: SGD(1e-3, momentum=0.9),
+    "adamw": lambda: AdamW(1e-3, weight_decay=1e-4),
 }
 # How the backends say that memory is used up, in the name or the message of an error.
 _FULL = ("resourceexhausted", "resource_exhausted", "out of memory", "allocate memory")
@@ -88,8 +89,8 @@ class Task:
     Args:
         model: gives `(batch, classes)`.
         macs: multiply-accumulates of one image, see `macs`.
-        optimizer: key of `OPTIMIZERS` to train with, or `None` for inference. Training compiles
-            the model, with softmax cross-entropy.
+        optimizer: what to train with, by its key in `OPTIMIZERS` or a Keras optimiser; `None` for
+            inference. Training compiles the model, with softmax cross-entropy.
         jit_compile: as in `keras.Model.compile`. By default XLA on TensorFlow and JAX, and nothing
             on PyTorch, where `True` is `torch.compile`.
     """
@@ -98,7 +99,7 @@ class Task:
         self,
         model: keras.Model,
         macs: int,
-        optimizer: str | None = None,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
         *,
         jit_compile: bool | str = "auto",
     ):
@@ -107,7 +108,9 @@ class Task:
         self.flops = 2 * macs * (3 if self.training else 1)
         if optimizer is not None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=gives_logits(model))
-            model.compile(OPTIMIZERS[optimizer](), loss, jit_compile=jit_compile)
+            if isinstance(optimizer, str):
+                optimizer = OPTIMIZERS[optimizer]()
+            model.compile(optimizer, loss, jit_compile=jit_compile)
         elif jit_compile != "auto":
             model.compile(jit_compile=jit_compile)
 

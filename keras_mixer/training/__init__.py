@@ -4,6 +4,7 @@ from keras_mixer.training.batches import training_batches
 from keras_mixer.training.build import build_model
 from keras_mixer.training.fit import Trained, finetune, pretrain
 from keras_mixer.training.keeper import RunCallback
+from keras_mixer.training.optimizers import SGD, AdamW
 from keras_mixer.training.recipe import Recipe
 from keras_mixer.training.recipes import (
     RECIPES,
@@ -15,6 +16,8 @@ from keras_mixer.training.signals import Interrupted
 
 __all__ = [
     "RECIPES",
+    "SGD",
+    "AdamW",
     "Interrupted",
     "Recipe",
     "RunCallback",

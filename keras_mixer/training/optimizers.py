@@ -55,9 +55,20 @@ class _Extended(_Optimizer):
             return
         whole = self.weight_decay
         for rate, places in self._by_rate(variables):
+            own = [variables[i] for i in places]
             self.weight_decay = whole * rate  # Keras multiplies it by the learning rate.
-            super()._apply_weight_decay([variables[i] for i in places])
+            if any(map(self._use_weight_decay, own)):  # On PyTorch Keras takes no empty list.
+                super()._apply_weight_decay(own)
         self.weight_decay = whole
+
+    def _clip_gradients(self, grads):
+        if keras.backend.backend() != "torch" or not self.global_clipnorm:
+            return super()._clip_gradients(grads)
+        import torch
+
+        norm = torch.nn.utils.get_total_norm(grads)
+        scale = self.global_clipnorm / norm.clamp(self.global_clipnorm)
+        return torch._foreach_mul(grads, scale + (norm - norm))  # NaN where it is not finite.
 
     def _update_model_variables_moving_average(self, trainable_variables):
         # Keras moves them with each part of a batch.
@@ -85,15 +96,43 @@ class AdamW(_Extended, _AdamW):
     https://arxiv.org/abs/1412.6980, algorithm 1), as in Optax. Keras adds epsilon to `sqrt(v)`
     itself, which makes it 32 times as large at the first step: much, where a head of zeros lets
     gradients begin at nothing. The decay of the weights is multiplied by the rate.
+
+    On PyTorch the step is one kernel of its own. Keras' sequence of operations on lists of tensors
+    writes five copies of the weights on the way (`apps/benchmarks/optimizer.py` times both).
     """
 
     epsilon: Any
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if keras.backend.backend() == "torch":  # Whose kernel has epsilon there already.
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
         whole, step = self.epsilon, ops.cast(self.iterations + 1, "float32")
         self.epsilon = whole * ops.sqrt(1 - ops.power(self.beta_2, step))
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         self.epsilon = whole
+
+    def _parallel_update_step(self, grads, variables, learning_rate):
+        from torch.optim.adam import adam
+
+        places = [self._get_variable_index(v) for v in variables]
+        done = ops.cast(self.iterations, "float32")
+        adam(
+            [v.value for v in variables],
+            [g.contiguous() for g in grads],  # The kernel goes by the memory alone.
+            [self._momentums[i].value for i in places],
+            [self._velocities[i].value for i in places],
+            [self._velocity_hats[i].value for i in places] if self.amsgrad else [],
+            [done.clone() for _ in places],
+            fused=True,
+            amsgrad=self.amsgrad,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            lr=learning_rate,
+            weight_decay=0.0,
+            eps=self.epsilon,
+            maximize=False,
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")

@@ -50,7 +50,7 @@ def test_work_grows_with_depth_and_no_faster(monkeypatch):
     monkeypatch.setattr(mixer_layer, "computed_once", lambda x: x)
     bare, expected = growth()
     assert marked == pytest.approx(1, abs=0.02)
-    assert bare > 1.1
+    assert bare > 1.1  # Where this fails, the compiler no longer needs the mark.
     for found, wanted in zip(gradients, expected, strict=True):
         scale = np.abs(np.asarray(wanted)).max()
         np.testing.assert_allclose(found, wanted, atol=1e-5 * scale)

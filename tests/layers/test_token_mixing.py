@@ -168,6 +168,16 @@ def test_quantised(rng):
     assert 0 < error < 0.05
 
 
+def test_a_policy_for_each_product(rng):
+    """Each Dense computes in its own precision, as Keras lets it."""
+    whole, mixed = (randomized(make("shared"), np.random.default_rng(1)) for _ in range(2))
+    mixed.dense_0.dtype_policy = "mixed_bfloat16"
+    x = rng.normal(size=(2, S, C))
+    exact = output(whole, x)
+    error = np.abs(output(mixed, x) - exact).max() / np.abs(exact).max()
+    assert 0 < error < 0.05
+
+
 def test_lora(rng):
     layer = randomized(make("shared"), rng)
     x = rng.normal(size=(2, S, C))

@@ -161,6 +161,49 @@ def test_integers_are_refused_unless_the_model_preprocesses(tiny, rng, randomize
         np.testing.assert_allclose(inside.predict(given, verbose=0), expected, atol=1e-6)
 
 
+def test_inputs_that_keras_adjusts(tiny, rng):
+    """What is called layer by layer gives what Keras' walk through the graph gives."""
+    model = Mixer(tiny, weights=None, classes=3)
+    randomized = [rng.normal(size=w.shape) for w in model.get_weights()]
+    model.set_weights(randomized)
+    pixels = rng.uniform(-1, 1, (2, 8, 12, 3)).astype("float32")
+    graph = keras.Model(model.input, model.output)
+    expected = keras.ops.convert_to_numpy(graph(pixels))
+    tensor = keras.ops.convert_to_tensor(pixels)
+    half = keras.ops.cast(tensor, "float16")
+    for given in (pixels, tensor, half):
+        found = keras.ops.convert_to_numpy(model(given))
+        np.testing.assert_allclose(found, expected, atol=1e-2 if given is half else 1e-6)
+    with pytest.warns(UserWarning, match="structure of `inputs`"):
+        listed = model([tensor])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(listed), expected, atol=1e-6)
+    gray = Mixer(tiny, weights=None, classes=3, input_shape=(8, 12, 1))
+    gray.get_layer("head").kernel.assign(rng.normal(size=(8, 3)))
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(gray(tensor[..., 0])),
+        keras.ops.convert_to_numpy(gray(tensor[..., :1])),
+    )
+
+
+def test_layers_keep_the_arguments_that_they_were_called_with(tiny, rng):
+    images = keras.Input((8, 12, 3))
+    dropped = keras.layers.Dropout(0.5, seed=1)(images, training=True)
+    model = Mixer(tiny, weights=None, input_tensor=dropped, include_top=False)
+    x = rng.uniform(size=(2, 8, 12, 3)).astype("float32")
+    first, second = (keras.ops.convert_to_numpy(model(x)) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_training_reaches_the_layers(tiny, rng):
+    model = Mixer(tiny, weights=None, include_top=False, dropout=0.5, seed=0)
+    x = rng.uniform(size=(2, 8, 12, 3)).astype("float32")
+    plain, again, dropped = (
+        keras.ops.convert_to_numpy(model(x, training=mode)) for mode in (False, False, True)
+    )
+    np.testing.assert_array_equal(plain, again)
+    assert np.abs(plain - dropped).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [

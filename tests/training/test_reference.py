@@ -16,7 +16,7 @@ from training import fixed
 
 from keras_mixer import Mixer
 from keras_mixer.training.losses import make_loss
-from keras_mixer.training.optimizers import make_optimizer
+from keras_mixer.training.optimizers import AdamW, make_optimizer
 from keras_mixer.training.recipe import Recipe
 
 HERE = pathlib.Path(__file__).parent
@@ -172,6 +172,42 @@ def test_two_steps_by_hand(optimizer, weight_decay, clip_norm):
         apply(rule, gradients.values(), variables)
     for variable, (name, expected) in zip(variables, by_hand(recipe).items(), strict=True):
         np.testing.assert_allclose(variable.numpy(), expected, atol=1e-5, err_msg=name)
+
+
+def test_amsgrad_keeps_the_largest_second_moment():
+    """Reddi et al. 2018, https://openreview.net/forum?id=ryQu7f-RZ, algorithm 2, by hand."""
+    (variable,) = variables = variables_of({"kernel": np.array([[1.0, -1.0]])})
+    optimizer = AdamW(0.1, weight_decay=0.0, epsilon=1e-8, amsgrad=True)
+    value, m, v, largest = np.array([[1.0, -1.0]]), 0, 0, 0
+    for t, gradient in enumerate(np.array([[[1.0, -3.0]], [[1e-3, 1e-3]], [[0.1, 0.2]]]), 1):
+        apply(optimizer, [gradient], variables)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        largest = np.maximum(largest, v)
+        step = m / (1 - 0.9**t) / (np.sqrt(largest / (1 - 0.999**t)) + 1e-8)
+        value = value - 0.1 * step
+    np.testing.assert_allclose(variable.numpy(), value, atol=1e-5)
+
+
+def test_gradients_in_another_order_of_memory():
+    """PyTorch hands some over transposed, where the gradients are asked for by themselves."""
+    results = []
+    for flip in (False, True):
+        variables = variables_of({"kernel": np.arange(6.0).reshape(2, 3)})
+        gradient = keras.ops.convert_to_tensor(np.arange(6, dtype="float32").reshape(2, 3))
+        if flip:
+            flipped = np.ascontiguousarray(keras.ops.convert_to_numpy(gradient).T)
+            gradient = keras.ops.transpose(keras.ops.convert_to_tensor(flipped))
+        AdamW(0.1).apply([gradient], variables)
+        results.append(variables[0].numpy())
+    np.testing.assert_array_equal(*results)
+
+
+def test_nothing_that_decays():
+    """A group of variables without any weight decay, as when the biases alone are trained."""
+    (bias,) = variables = variables_of({"bias": np.array([1.0])})
+    recipe = Recipe("mine", "a test", optimizer="adamw", weight_decay=0.1, steps=2, warmup_steps=0)
+    apply(make_optimizer(recipe, variables), [np.array([0.0])], variables)
+    np.testing.assert_array_equal(bias.numpy(), [1.0])
 
 
 def test_the_cases_by_hand_differ():

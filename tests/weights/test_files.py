@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_mixer import Mixer, MixerSpec, weights
+from keras_mixer.layers.initial import stored_weights_follow
 
 
 @pytest.fixture
@@ -37,6 +38,21 @@ def test_another_head_keeps_the_body_and_says_so(trained, tiny, tmp_path):
     assert model.load_report.fresh == ("head/kernel", "head/bias")
     assert model.load_report.unused == ("head/kernel", "head/bias")
     assert "new, at their initial values: head/kernel" in str(model.load_report)
+
+
+def test_nothing_is_drawn_where_stored_weights_follow(trained, tiny, tmp_path):
+    def kernel_of(model):
+        return model.get_layer("mixer_block_0").channel_mixing.dense_0
+
+    with stored_weights_follow():
+        assert not kernel_of(Mixer(tiny, weights=None)).kernel.numpy().any()
+    assert kernel_of(Mixer(tiny, weights=None)).kernel.numpy().all()
+    loaded = Mixer(tiny, weights=tmp_path / "m.weights.h5")
+    for own, its in zip(trained.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(own.numpy(), its.numpy(), err_msg=own.path)
+    # Whoever draws a layer anew gets what a new layer begins with.
+    drawn = keras.ops.convert_to_numpy(kernel_of(loaded).kernel_initializer((400, 300)))
+    assert drawn.std() == pytest.approx(1 / np.sqrt(400), rel=0.02)
 
 
 def test_no_head(trained, tiny, tmp_path):
