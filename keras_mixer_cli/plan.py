@@ -6,7 +6,7 @@ import json
 import click
 
 from keras_mixer_cli.options import on_a_backend, parse_size
-from keras_mixer_cli.recipe_options import find_recipe, recipe_options
+from keras_mixer_cli.recipe_options import find_recipe, recipe_options, set_option
 
 GIB, GB = 2**30, 10**9
 _MEMORY = {  # Fields of a TrainingMemory, and what they are called.
@@ -63,6 +63,7 @@ _MEMORY = {  # Fields of a TrainingMemory, and what they are called.
 @recipe_options(
     *("optimizer", "batch_size", "accumulation", "steps", "epochs", "ema", "precision", "remat")
 )
+@set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @on_a_backend
 @click.pass_context
@@ -80,6 +81,7 @@ def plan(
     utilisation,
     network,
     recipe_name,
+    settings,
     as_json,
     **changes,
 ) -> None:
@@ -98,7 +100,8 @@ def plan(
             f"A plan knows the images and classes of {', '.join(profiling.IMAGES)}. For other "
             f"data give --images and --classes. Received: --data {data}"
         )
-    recipe = find_recipe(training.default_pretraining(data or "", name), recipe_name, changes)
+    default = training.default_pretraining(data or "", name)
+    recipe = find_recipe(default, recipe_name, {**changes, **settings})
     for option, value, rows in (
         ("--model", name, keras_mixer.SPECS),
         ("--device-type", device_type, profiling.DEVICES),

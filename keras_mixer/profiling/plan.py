@@ -155,9 +155,9 @@ def plan(
     most = max(0, int((usable - empty) / (memory(recipe, 1).total - empty)))
     remedies = {}
     if memory(recipe, at_once).total > usable:
-        changed = _changes(spec, recipe, devices, model_parallel, most)
-        for name, value, *request in changed:
-            if name not in remedies and total(*request) <= usable:
+        for name, value, *request in _changes(spec, recipe, devices, model_parallel, most):
+            joined = device.network is not None or request[1] <= device.group
+            if name not in remedies and joined and total(*request) <= usable:
                 remedies[name] = value
     other = None if recipe.dropout else memory(recipe.replace(remat=not recipe.remat), at_once)
     return Plan(
