@@ -8,7 +8,6 @@ say how many there were; nothing overlaps.
 """
 
 import keras_mixer
-from keras_mixer import profiling
 
 # Model, data, epochs, images a second of inference on a core, core-days of TPUv3, these within
 # `ROUNDING`: Tables 2 and 3 of the paper (https://arxiv.org/abs/2105.01601).
@@ -34,10 +33,15 @@ def estimates() -> list[tuple]:
     rows = []
     for model, data, epochs, images_per_second, published in PUBLISHED:
         recipe = keras_mixer.training.default_pretraining(data, model)
-        numbers = {"images": profiling.IMAGES[data], "classes": profiling.CLASSES[data]}
+        numbers = {
+            "images": keras_mixer.profiling.IMAGES[data],
+            "classes": keras_mixer.profiling.CLASSES[data],
+        }
         recipe = keras_mixer.training.RECIPES[recipe].replace(epochs=epochs)
         ours, given = (
-            profiling.plan(model, recipe, **numbers, devices=CORES, device="tpu-v3", **options)
+            keras_mixer.profiling.plan(
+                model, recipe, **numbers, devices=CORES, device="tpu-v3", **options
+            )
             for options in ({}, {"throughput": images_per_second / 3})
         )
         products = ours.recipe.steps * ours.step.compute / 86_400 * CORES  # At 0.4 of the peak.

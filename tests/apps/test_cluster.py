@@ -13,12 +13,15 @@ import yaml
 CLUSTER = pathlib.Path(__file__).parents[2] / "apps" / "cluster"
 SCRIPT = CLUSTER / "train.sbatch"
 MANIFESTS = [CLUSTER / "job.yaml", CLUSTER / "job_torch.yaml"]
-# Stand for Slurm's: srun runs its command once for each task, scontrol knows the machines.
+# Stand for Slurm's: srun runs its command once for each task, scontrol knows the machines. With
+# TOLD, a file, the run goes on until the script, which is signalled, has had scancel stop it.
 STAND_INS = {
-    "srun": 'shift; status=0; for ((i = 0; i < SLURM_NTASKS; i++)); do SLURM_PROCID=$i "$@" || '
-    "status=$?; done; exit $status",
+    "srun": "export SCRIPT=$PPID; shift; status=0; for ((i = 0; i < SLURM_NTASKS; i++)); do "
+    'SLURM_PROCID=$i "$@" || status=$?; done; exit $status',
     "scontrol": 'if [[ $1 == show ]]; then printf "node%s\\n" 7 8; else echo "scontrol $*"; fi',
-    "keras-mixer": 'echo "keras-mixer $*"; exit "${EXIT:-0}"',
+    "scancel": 'echo "scancel $*"; touch "$TOLD"',
+    "keras-mixer": 'echo "keras-mixer $*"; [[ -z ${TOLD:-} ]] || { kill -USR1 "$SCRIPT"; until '
+    '[[ -e $TOLD ]]; do sleep 0.05; done; }; exit "${EXIT:-0}"',
     "torchrun": 'echo "torchrun $*"',
 }
 JOB = {
@@ -92,11 +95,21 @@ def test_torchrun_of_the_script(sbatch):
     ]
 
 
-@pytest.mark.parametrize(("status", "queued"), [(143, True), (1, False), (0, False)])
-def test_a_run_that_was_told_to_stop_is_queued_again(sbatch, status, queued):
+@pytest.mark.parametrize(("status", "queued"), [(143, True), (0, False)])
+def test_a_run_whose_time_is_over_is_queued_again(sbatch, tmp_path, status, queued):
+    """Unless it has just come to its end."""
+    done = sbatch("pretrain", "imagenet", EXIT=str(status), TOLD=str(tmp_path / "told"))
+    assert done.returncode == status
+    assert "scancel --signal=TERM 12345" in done.stdout
+    assert ("scontrol requeue 12345" in done.stdout) is queued
+
+
+@pytest.mark.parametrize("status", [1, 143])
+def test_a_run_that_fails_is_not(sbatch, status):
+    """143 where Slurm ends the others because of one that failed."""
     done = sbatch("pretrain", "imagenet", EXIT=str(status))
     assert done.returncode == status
-    assert ("scontrol requeue 12345" in done.stdout) is queued
+    assert "requeue" not in done.stdout
 
 
 def test_the_script_without_a_command(sbatch):

@@ -1,12 +1,14 @@
 """The time of an all-reduce, worked by hand."""
 
 import dataclasses
+import pathlib
 
 import pytest
 
 from keras_mixer.profiling import DEVICES
 from keras_mixer.profiling.devices import all_reduce_seconds, ring_bytes
 
+DOCS = pathlib.Path(__file__).parents[2] / "docs" / "plan.md"
 # Four devices a machine, 100 bytes a second within it and 10 between machines.
 SMALL = dataclasses.replace(DEVICES["h100"], link=100.0, group=4, network=10.0)
 
@@ -80,3 +82,12 @@ def test_every_device_has_a_source_and_figures_in_their_units():
         assert 10e12 < device.float32 <= device.bfloat16 < 5e15
         assert 10e9 < device.memory < 500e9
         assert device.network is None or 1e9 < device.network < device.link < 2e12
+
+
+def test_the_table_of_the_docs():
+    rows = DOCS.read_text().splitlines()
+    for device in DEVICES.values():
+        rates = ", ".join(f"{rate / 1e12:g}" for rate in (device.bfloat16, device.float32))
+        network = "not known" if device.network is None else f"{device.network / 1e9:g}"
+        cells = (rates, f"{device.memory / 2**30:.1f}", f"{device.link / 1e9:g}", device.group)
+        assert f"| {device.name} | {' | '.join(map(str, cells))} | {network} |" in rows
