@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
+from keras_mixer.profiling.cost import DAY
 from keras_mixer.profiling.devices import DEVICES, DeviceType
 from keras_mixer.profiling.step_time import StepTime, step_time
 from keras_mixer.profiling.training_memory import TrainingMemory, training_memory
@@ -12,7 +13,6 @@ from keras_mixer.training import RECIPES, Recipe
 
 Row = TypeVar("Row")
 
-DAY = 86_400  # Seconds.
 # Share of a device's memory that a program gets; the rest is for the runtime, compiled programs
 # and what lies between allocations. An assumption.
 USABLE = 0.9
