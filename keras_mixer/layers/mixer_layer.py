@@ -27,8 +27,9 @@ class MixerLayer(keras.layers.Layer):
         epsilon: added to the variance by both layer normalisations.
         seed: integer seed of dropout and stochastic depth; by default a random one.
         remat: whether the activations inside both MLPs are computed again in the backward pass of
-            a training step, instead of being kept: less memory, a third more work. The masks of
-            dropout would be drawn again too, other ones, so not with `dropout`.
+            a training step, instead of being kept: less memory, a sixth more work, for the first
+            product of each MLP is done again. The masks of dropout would be drawn again too, other
+            ones, so not with `dropout`.
         token_mixing: form of the token mixing, `"shared"` or an ablation of appendix A.1:
             `"untied"`, `"grouped"`, `"views"`; see `TokenMixing`.
         groups: G of `"grouped"` and `"views"`.

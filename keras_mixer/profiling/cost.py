@@ -4,9 +4,11 @@ import dataclasses
 
 from keras_mixer.training import RECIPES
 
-# Images in an epoch: section 3 of the paper (https://arxiv.org/abs/2105.01601), which rounds those
-# of ImageNet-21k and JFT-300M; ImageNet's 1.3 million are 1,281,167 (ILSVRC2012).
+# Images in an epoch, and classes: section 3 of the paper (https://arxiv.org/abs/2105.01601), which
+# rounds those of ImageNet-21k and JFT-300M; ImageNet's 1.3 million are 1,281,167 (ILSVRC2012), and
+# ImageNet-21k's 21 thousand classes are 21,843 (google-research/vision_transformer).
 IMAGES = {"imagenet": 1_281_167, "imagenet21k": 14_000_000, "jft300m": 300_000_000}
+CLASSES = {"imagenet": 1000, "imagenet21k": 21_843, "jft300m": 18_000}
 DAY = 86_400  # Seconds.
 
 

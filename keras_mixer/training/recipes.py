@@ -197,6 +197,8 @@ def default_pretraining(data: str, model: str | None = None) -> str:
     """Name of the recipe for training on a data set from random weights."""
     if data == "digits":
         return "digits"
-    size = (model or "mixer_b16").removeprefix("mixer_").rstrip("0123456789")
-    named = f"pretrain_{data}_{size}"
-    return named if named in RECIPES else "small"
+    model = (model or "mixer_b16").removeprefix("mixer_")
+    for size in (model, model.rstrip("0123456789")):  # L/32 has a recipe of its own.
+        if (named := f"pretrain_{data}_{size}") in RECIPES:
+            return named
+    return "small"
