@@ -19,10 +19,14 @@ ALLOWED = {
     "data": ({"preprocessing"}, {"keras", "numpy"}),
     "distribution": (set(), {"keras", "numpy"}),
     "training": ({"specs", "layers", "models", "data", "distribution"}, {"keras", "numpy"}),
-    "evaluation": ({"weights", "preprocessing", "data", "training"}, {"keras", "numpy"}),
+    "evaluation": (
+        {"weights", "preprocessing", "data", "distribution", "training"},
+        {"keras", "numpy"},
+    ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
     "runs": (
-        {"specs", "layers", "models", "data", "training", "evaluation", "profiling"},
+        {"specs", "layers", "models", "data", "distribution"}
+        | {"training", "evaluation", "profiling"},
         {"keras", "numpy"},
     ),
     "visualize": (
@@ -34,7 +38,7 @@ ALLOWED = {
 INSIDE = {
     "layers": {"jax", "torch"},
     "weights": {"h5py", "safetensors", "torch", "httpx", "huggingface_hub", "filelock", "rich"},
-    "distribution": {"torch", "tensorflow"},
+    "distribution": {"jax", "torch", "tensorflow"},
     "training": {"safetensors", "torch"},
     "models": {"keras_hub"},
     "evaluation": {"matplotlib"},

@@ -204,8 +204,8 @@ class EvaluationBatches(_Batches):
 
     Several devices need equal parts. With `parts` the last batch is filled up with zeros, whose
     labels are all zero and whose weights are; the items are then `(images, labels, weights)`. The
-    weights of the other images are `images with the filling / images`, so that a mean over all rows,
-    as `model.evaluate` takes of the loss, is that over the images.
+    weights of the other images are `rows / images`, so that a mean over all rows, as
+    `model.evaluate` takes of the loss, is that over the images.
 
     Args:
         split: what to judge on.

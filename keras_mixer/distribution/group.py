@@ -5,6 +5,7 @@ message of many lines; here the system closes the connection of a process that d
 every few seconds shows that a machine still runs. Nothing but JSON and arrays' bytes is read.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -48,10 +49,8 @@ class _Connection:
         return message, payload
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # The other side may be faster.
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # The other side was faster.
         self._socket.close()
 
 
@@ -120,10 +119,8 @@ class Group:
 
     def _tell(self, **message: Any) -> None:
         for connection, _ in self._others.values():
-            try:
+            with contextlib.suppress(OSError):  # Who listens there will notice.
                 connection.send(**message)
-            except OSError:
-                pass  # Who listens there will notice.
 
     def _beat(self, connection: _Connection) -> None:
         while True:
@@ -264,10 +261,8 @@ def _differences(own: dict, its: dict, number: int) -> str:
 
 def _refuse(others: dict[int, tuple[_Connection, str]], why: str) -> str:
     for connection, _ in others.values():
-        try:
+        with contextlib.suppress(OSError):  # It may be gone itself.
             connection.send(kind="refused", why=why)
-        except OSError:
-            pass  # It is gone itself.
     return why
 
 

@@ -6,14 +6,14 @@ import keras
 def mixer_layout(mesh: keras.distribution.DeviceMesh) -> keras.distribution.LayoutMap:
     """The `LayoutMap` of a Mixer for `keras.distribution.ModelParallel`.
 
-    Both MLPs of a layer are `dense_1(gelu(dense_0(x)))`. Of `dense_0` the columns are split, so each
-    device computes some of the hidden units, from all of `x`, bias and GELU included, and nobody
-    asks another one. Of `dense_1` the rows are split alike: each device multiplies its own units,
-    and the outputs of all are summed. That sum is one all-reduce for each MLP, two for a layer, in
-    the forward pass; the gradient of `x` is a sum over the devices too, which makes two more in the
-    backward pass. Everything else is on every device. The scheme is that of Megatron-LM (Shoeybi et
-    al. 2019, https://arxiv.org/abs/1909.08053, section 3); that token mixing is an MLP along another
-    axis does not matter to it.
+    Both MLPs of a layer are `dense_1(gelu(dense_0(x)))`. Of `dense_0` the columns are split: each
+    device computes some of the hidden units from all of `x`, bias and GELU included, and asks no
+    other one. Of `dense_1` the rows are split alike: each device multiplies its own units, and the
+    outputs of all are summed. That sum is one all-reduce for each MLP, two for a layer, in the
+    forward pass; the gradient of `x` is a sum over the devices too, which makes two more in the
+    backward pass. Everything else is on every device. The scheme is that of Megatron-LM (Shoeybi
+    et al. 2019, https://arxiv.org/abs/1909.08053, section 3); that token mixing is an MLP along
+    another axis does not matter to it.
 
     | weight | shape | split |
     |---|---|---|

@@ -1,8 +1,9 @@
 """PyTorch: data parallelism of its own distributed package, one device a process.
 
-Keras' `fit` hands all gradients to `Optimizer.apply` at once, in every step. There they are averaged
-over the processes, before clipping, accumulation and moving averages, which so see the gradients of
-the whole batch. `DistributedDataParallel` would not do: `fit` calls the module inside of it.
+Keras' `fit` hands all gradients to `Optimizer.apply` at once, in every step. There they are
+averaged over the processes, before clipping, accumulation and moving averages, which so see the
+gradients of the whole batch. `DistributedDataParallel` would not do: it averages only what is
+called through it, and `fit` calls the model inside.
 """
 
 import functools

@@ -29,6 +29,11 @@ class Distribution:
     split: int = 1
     group: Group | None = None
 
+    def __str__(self) -> str:
+        if self.kind == "model":
+            return f"each model split over {self.split} devices, batches over {self.replicas}"
+        return f"batches split over {self.replicas} devices in {self.processes} processes"
+
     @property
     def chief(self) -> bool:
         """Whether this process is the one that writes."""

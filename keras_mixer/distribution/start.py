@@ -33,9 +33,10 @@ def initialize(
     """Sets up the engine of the running backend, before a model is built.
 
     `keras.distribution` on JAX, `tf.distribute.MirroredStrategy` on TensorFlow, `torch.distributed`
-    on PyTorch. Models that are built afterwards, by whomever, train on all devices with `model.fit`;
-    with several processes each of them reads `Distribution.shard` of each batch. Where a process is
-    lost the others end too, within a minute, with one line on the standard error stream.
+    on PyTorch. Models that are built afterwards, by whomever, train on all devices with
+    `model.fit`; with several processes each of them reads `Distribution.shard` of each batch.
+    Where a process is lost the others end too, within a minute, with one line on the standard error
+    stream.
 
     Args:
         kind: `"data"`: each device has the model, and a part of each batch. `"model"`: each has a

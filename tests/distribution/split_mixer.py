@@ -90,9 +90,7 @@ print(
             "blocks": BLOCKS,
             "logits": apart([logits], [forward(sharded, images)]),
             "gradients": apart(gradients, gradient(sharded, images)),
-            "shapes": dict(
-                zip([v.path for v in split.weights], shapes(split.weights), strict=True)
-            ),
+            "shapes": {v.path: shape_of(v) for v in split.weights},
             "weights": [shape_of(v) for v in trainable],
             "slots": [shape_of(v) for v in slots],
             "forward": collectives(forward),
