@@ -51,6 +51,7 @@ class _Connection:
     def close(self) -> None:
         with contextlib.suppress(OSError):  # The other side may be faster.
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._file.close()
         self._socket.close()
 
 
@@ -263,13 +264,14 @@ def _refuse(others: dict[int, tuple[_Connection, str]], why: str) -> str:
     for connection, _ in others.values():
         with contextlib.suppress(OSError):  # It may be gone itself.
             connection.send(kind="refused", why=why)
+        connection.close()
     return why
 
 
 def _join_another(process, processes, address, facts, wait, until) -> Group:
     host, port = split_address(address)
     name = f"{socket.gethostname()}, {os.getpid()}"
-    problem = ""
+    problem, connection = "", None
     while (left := until - time.monotonic()) > 0:
         try:
             connection = _Connection(socket.create_connection((host, port), min(5.0, left)))
@@ -278,9 +280,13 @@ def _join_another(process, processes, address, facts, wait, until) -> Group:
             answer, _ = connection.receive(until - time.monotonic() + 5.0)
         except OSError as error:
             problem = f" ({error.strerror or error})"
+            if connection is not None:
+                connection.close()
+                connection = None
             time.sleep(0.2)
             continue
         if answer["kind"] == "refused":
+            connection.close()
             raise ValueError(answer["why"])
         return Group(process, processes, {0: (connection, f"{host}:{port}")})
     raise TimeoutError(

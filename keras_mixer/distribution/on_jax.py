@@ -13,11 +13,6 @@ def start(kind: str, split: int | None, group: Group | None, host: str) -> Distr
     """Sets Keras' distribution over all devices of all processes."""
     process, processes = (group.process, group.processes) if group else (0, 1)
     if group:
-        if kind == "model":
-            raise ValueError(
-                "Model parallelism is for the devices of one process, since Keras cannot save "
-                f"what lies in others. Received: {processes} processes. Use --distribute data."
-            )
         address = group.broadcast(f"{host}:{_free_port(host)}".encode()).decode()
         keras.distribution.initialize(address, processes, process)
     devices = keras.distribution.list_devices()

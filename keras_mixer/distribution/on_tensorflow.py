@@ -2,24 +2,13 @@
 
 import keras
 
-from keras_mixer.distribution.group import Group
 from keras_mixer.distribution.place import Distribution
 
 
-def start(kind: str, group: Group | None) -> Distribution:
+def start(kind: str) -> Distribution:
     """Enters the scope of a strategy over all devices of this process."""
     import tensorflow as tf
 
-    if kind == "model":
-        raise ValueError(
-            "Keras has no model parallelism on TensorFlow. Use --distribute data, or --backend jax."
-        )
-    if group is not None:
-        raise ValueError(
-            "Keras 3's fit does not work under MultiWorkerMirroredStrategy (keras issue 20585), so "
-            f"TensorFlow trains in one process here. Received: {group.processes} processes. Use "
-            "--backend jax or torch."
-        )
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if kind == "auto":
         kind = "data" if len(devices) > 1 else "none"

@@ -47,10 +47,6 @@ def start(kind: str, group: Group | None, host: str) -> Distribution:
     """Sets up the process group, and the averaging of the gradients."""
     import torch.distributed as dist
 
-    if kind == "model":
-        raise ValueError(
-            "Keras has no model parallelism on PyTorch. Use --distribute data, or --backend jax."
-        )
     if group is None:
         if kind == "data":
             raise ValueError(

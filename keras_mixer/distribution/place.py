@@ -57,6 +57,18 @@ class Distribution:
                 f"{self.replicas}."
             )
 
+    def check_accumulation(self, parts: int) -> None:
+        """Raises unless a batch can be computed in so many parts, one after the other.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        if parts > 1 and self.replicas > 1 and keras.backend.backend() == "tensorflow":
+            raise ValueError(
+                "Keras cannot accumulate gradients under MirroredStrategy. Leave out the "
+                "accumulation (--accumulation 1), or use --backend jax or torch."
+            )
+
     def check_widths(self, **widths: int) -> None:
         """Raises unless the hidden widths of a Mixer's MLPs can be split.
 

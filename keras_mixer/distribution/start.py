@@ -81,6 +81,7 @@ def initialize(
         if not 0 <= (process or 0) < (processes or 0):
             raise ValueError(f"--process must be from 0 to {(processes or 0) - 1}: {process}")
     backend = keras.backend.backend()
+    _refuse(backend, kind, processes or 1)
     facts = {**(facts or {}), **versions(), "backend": backend, "distribute": kind}
     group, host = None, ""
     if coordinator is not None and process is not None and processes is not None:
@@ -95,8 +96,28 @@ def initialize(
     elif backend == "torch":
         _current = on_torch.start(kind, group, host)
     else:
-        _current = on_tensorflow.start(kind, group)
+        _current = on_tensorflow.start(kind)
     return _current
+
+
+def _refuse(backend: str, kind: str, processes: int) -> None:
+    """Raises where Keras cannot do what is asked for on a backend."""
+    name = {"tensorflow": "TensorFlow", "torch": "PyTorch"}.get(backend)
+    if kind == "model" and name:
+        raise ValueError(
+            f"Keras has no model parallelism on {name}. Use --distribute data, or --backend jax."
+        )
+    if kind == "model" and processes > 1:
+        raise ValueError(
+            "Model parallelism is for the devices of one process, since Keras cannot save what "
+            f"lies in others. Received: {processes} processes. Use --distribute data."
+        )
+    if backend == "tensorflow" and processes > 1:
+        raise ValueError(
+            "Keras' fit does not work under MultiWorkerMirroredStrategy (keras issue 20585), so "
+            f"TensorFlow trains in one process. Received: {processes} processes. Use --backend jax "
+            "or torch."
+        )
 
 
 def versions() -> dict[str, str]:

@@ -89,6 +89,7 @@ def finetune(
         model = build_model(model, recipe, data.classes, image_size=image_size, seed=seed)
     data, validation = _judged_on(data, recipe, validation)
     place = distribution.current()
+    place.check_accumulation(recipe.accumulation)
     place.refuse(augment=recipe.augment, linear_probe=recipe.linear_probe)
     identity = _identity(model, data, validation, recipe, seed)
     store, state = None, State()
