@@ -65,7 +65,7 @@ class Group:
         self._data: queue.Queue[bytes] = queue.Queue()
         self._signum: int | None = None
         self._done = threading.Event()  # Process 0 has said that all is done.
-        self._over = False  # This process has said how it ends.
+        self._code: int | None = None  # With which this process has said that it ends.
         self._lock = threading.Lock()
         for number, (connection, name) in others.items():
             for work, arguments in (
@@ -107,13 +107,18 @@ class Group:
         if not signum:
             time.sleep(2.0)
         with self._lock:
-            self._over = True
+            self._code = code
             self._tell(kind="end", why=why, code=code)
 
     def leave(self) -> None:
-        """Says that all is done, and waits for process 0 to say so."""
-        if self._over:
-            return
+        """Says that all is done, and waits for process 0 to say so; the last act of a process.
+
+        After `end` it ends this process at once: the engines would wait for the other ones.
+        """
+        if self._code is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self._code)
         self._tell(kind="bye")
         if self.process:
             self._done.wait()
@@ -151,7 +156,7 @@ class Group:
     def _stop(self, why: str, code: int) -> None:
         """Ends this process from a thread: the main one may wait for the lost process for ever."""
         with self._lock:
-            if self._over:
+            if self._code is not None:
                 return
             if self.process == 0:
                 self._tell(kind="end", why=why, code=code)

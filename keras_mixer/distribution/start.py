@@ -90,13 +90,15 @@ def initialize(
     elif backend == "torch" and on_torch.under_torchrun():
         group = on_torch.join_under_torchrun(facts, wait)
     if group is not None:
-        _watch_the_end(group)
+        _tell_of_errors(group)
     if backend == "jax":
         _current = on_jax.start(kind, split, group, host)
     elif backend == "torch":
         _current = on_torch.start(kind, group, host)
     else:
         _current = on_tensorflow.start(kind)
+    if group is not None:
+        atexit.register(group.leave)  # After the engine's own, and so before it.
     return _current
 
 
@@ -128,8 +130,8 @@ def versions() -> dict[str, str]:
     return {"python": python, **{name: importlib.metadata.version(name) for name in names}}
 
 
-def _watch_the_end(group: Group) -> None:
-    """Tells the other processes how this one ends."""
+def _tell_of_errors(group: Group) -> None:
+    """Tells the other processes of an error that ends this one."""
     before = sys.excepthook
 
     def tell(kind, error, traceback):
@@ -137,4 +139,3 @@ def _watch_the_end(group: Group) -> None:
         before(kind, error, traceback)
 
     sys.excepthook = tell
-    atexit.register(group.leave)
