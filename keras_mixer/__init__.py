@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from keras_mixer import data, models, training, weights
+from keras_mixer import data, distribution, models, training, weights
 from keras_mixer.layers import MixerLayer, MlpBlock, Patches, StochasticDepth
 from keras_mixer.models import (
     Mixer,
@@ -57,6 +57,7 @@ __all__ = [
     "change_resolution",
     "data",
     "decode_predictions",
+    "distribution",
     "evaluation",
     "finetune",
     "models",

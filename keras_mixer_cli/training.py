@@ -2,9 +2,11 @@
 
 import shlex
 import sys
+from dataclasses import asdict
 
 import click
 
+from keras_mixer_cli.distribution_options import distributed, distribution_options
 from keras_mixer_cli.options import on_a_backend, parse_size
 from keras_mixer_cli.recipe_options import find_recipe, recipe_options, set_option
 
@@ -55,6 +57,7 @@ def _training_options(command):
                 type=click.Path(file_okay=False),
                 help="Where TensorFlow Datasets keeps data.",
             ),
+            distribution_options,
             click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard."),
             click.option("--quiet", is_flag=True, help="Print errors alone."),
             click.option("--json-lines", is_flag=True, help="Print a line of JSON for each event."),
@@ -117,6 +120,12 @@ def _train(
     tensorboard,
     quiet,
     json_lines,
+    distribute,
+    split,
+    processes,
+    process,
+    coordinator,
+    wait,
     **changes,
 ) -> None:
     from keras_mixer import runs, training
@@ -154,9 +163,17 @@ def _train(
         command=shlex.join(["keras-mixer", *sys.argv[1:]]),
         tensorboard=tensorboard,
     )
-    progress = choose_progress(quiet=quiet, json_lines=json_lines)
-    with progress:
-        run = runs.run(request, place, say=progress.say, callbacks=[progress])
+    # What the pictures are is compared later.
+    facts = {**asdict(recipe), "model": request.model_name, "seed": seed, "size": image_size}
+    facts |= {"gelu": gelu, "resolution": resolution}
+    several = (distribute, split, processes, process, coordinator, wait)
+    with distributed(*several, facts) as here:
+        if not here.chief:
+            runs.train_along(request, place)
+            return
+        progress = choose_progress(quiet=quiet, json_lines=json_lines)
+        with progress:
+            run = runs.run(request, place, say=progress.say, callbacks=[progress])
     progress.result(run)
 
 

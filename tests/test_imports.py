@@ -17,11 +17,16 @@ ALLOWED = {
     "preprocessing": ({"weights"}, {"numpy"}),
     "models": ({"specs", "layers", "weights", "preprocessing"}, {"keras"}),
     "data": ({"preprocessing"}, {"keras", "numpy"}),
-    "training": ({"specs", "layers", "models", "data"}, {"keras", "numpy"}),
-    "evaluation": ({"weights", "preprocessing", "data", "training"}, {"keras", "numpy"}),
+    "distribution": (set(), {"keras", "numpy"}),
+    "training": ({"specs", "layers", "models", "data", "distribution"}, {"keras", "numpy"}),
+    "evaluation": (
+        {"weights", "preprocessing", "data", "distribution", "training"},
+        {"keras", "numpy"},
+    ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
     "runs": (
-        {"specs", "layers", "models", "data", "training", "evaluation", "profiling"},
+        {"specs", "layers", "models", "data", "distribution"}
+        | {"training", "evaluation", "profiling"},
         {"keras", "numpy"},
     ),
     "visualize": (
@@ -33,6 +38,7 @@ ALLOWED = {
 INSIDE = {
     "layers": {"jax", "torch"},
     "weights": {"h5py", "safetensors", "torch", "httpx", "huggingface_hub", "filelock", "rich"},
+    "distribution": {"jax", "torch", "tensorflow"},
     "training": {"safetensors", "torch"},
     "models": {"keras_hub"},
     "evaluation": {"matplotlib"},
@@ -81,7 +87,7 @@ def test_imports_go_one_way(path):
 
 def test_only_data_and_measurements_touch_tensorflow():
     users = {part_of(p) for p in FILES for m, _ in imports(p) if m.startswith("tensorflow")}
-    assert users == {"data", "profiling"}
+    assert users == {"data", "distribution", "profiling"}
 
 
 def test_the_command_imports_nothing_heavy_at_the_top():

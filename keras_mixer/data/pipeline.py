@@ -202,6 +202,11 @@ class TrainingBatches(_Batches):
 class EvaluationBatches(_Batches):
     """Every image once, in order; the last batch may be smaller.
 
+    Several devices need equal parts. With `parts` the last batch is filled up with zeros, whose
+    labels are all zero and whose weights are; the items are then `(images, labels, weights)`. The
+    weights of the other images are `rows / images`, so that a mean over all rows, as
+    `model.evaluate` takes of the loss, is that over the images.
+
     Args:
         split: what to judge on.
         classes: number of classes.
@@ -210,21 +215,70 @@ class EvaluationBatches(_Batches):
         crop: a key of `EVALUATION_CROPS`.
         weights: what the images are prepared for, as in `keras_mixer.preprocess_input`; how they
             are interpolated follows it too.
+        parts: number that divides the rows of each batch, and so `batch_size`.
+        shard: (number, count): this is part `number` of `count` equal parts of each batch, for
+            judging on several hosts; count divides `parts`.
 
     Raises:
-        ValueError: no images, a batch size below one, or an unknown crop.
+        ValueError: no images, a batch size below one or not a multiple of the parts, or an unknown
+            crop.
     """
 
-    def __init__(self, split, classes, image_size, batch_size, *, crop="resize_crop", weights=None):
+    def __init__(
+        self,
+        split,
+        classes,
+        image_size,
+        batch_size,
+        *,
+        crop="resize_crop",
+        weights=None,
+        parts=1,
+        shard=(0, 1),
+    ):
         super().__init__(split, classes, image_size, batch_size, weights)
+        if batch_size % parts or not 0 <= shard[0] < shard[1] or parts % shard[1]:
+            raise ValueError(
+                f"`batch_size` = {batch_size} must be a multiple of `parts` = {parts}, and that of "
+                f"the count in `shard` = {shard}, (number, count)."
+            )
         self._crop = _choose(crop, EVALUATION_CROPS)
+        self._parts = parts
+        self._shard = shard
 
     def __len__(self) -> int:
         return -(-len(self.split) // self.batch_size)
 
-    def _members(self, batch: int) -> list[tuple[int, int]]:
+    def _rows(self, batch: int) -> range:
+        """Numbers of the images in this part of a batch; those beyond the last are filling."""
         first = batch * self.batch_size
-        return [(0, i) for i in range(first, min(first + self.batch_size, len(self.split)))]
+        size = min(self.batch_size, len(self.split) - first)
+        number, count = self._shard
+        part = -(-size // self._parts) * self._parts // count
+        return range(first + number * part, first + (number + 1) * part)
+
+    def _members(self, batch: int) -> list[tuple[int, int]]:
+        return [(0, i) for i in self._rows(batch) if i < len(self.split)]
+
+    def __getitem__(self, batch: int):
+        rows = self._rows(batch)
+        there = sum(i < len(self.split) for i in rows)
+        channels_first = keras.config.image_data_format() == "channels_first"
+        shape = (3, *self.image_size) if channels_first else (*self.image_size, 3)
+        if there:
+            x, y = super().__getitem__(batch)
+        else:  # All of it is filling.
+            x, y = np.zeros((0, *shape), "float32"), np.zeros((0, self.classes), "float32")
+        if self._parts == 1:
+            return x, y
+        images = len(self.split)
+        filled = (len(self) - 1) * self.batch_size
+        filled += -(-(images - filled) // self._parts) * self._parts
+        weights = np.full(there, filled / images, "float32")
+        more = len(rows) - there
+        return tuple(
+            np.pad(array, [(0, more)] + [(0, 0)] * (array.ndim - 1)) for array in (x, y, weights)
+        )
 
     def _picture(self, epoch: int, index: int):
         picture, label = self.split[index]

@@ -12,6 +12,7 @@ import numpy as np
 from keras_mixer.data import EvaluationBatches, Split
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
+from keras_mixer.distribution import current, on_this_process
 from keras_mixer.evaluation.accuracy import Accuracy, score
 from keras_mixer.training.checkpoint import in_one_step
 from keras_mixer.training.losses import gives_logits
@@ -184,10 +185,19 @@ def predict(
     Raises:
         ValueError: an unknown crop, no pictures, or a model that does not take RGB images.
     """
+    parts = current().replicas
     batches = EvaluationBatches(
-        split, model.output_shape[-1], image_size(model), batch_size, crop=crop, weights=model
+        split,
+        model.output_shape[-1],
+        image_size(model),
+        -(-batch_size // parts) * parts,
+        crop=crop,
+        weights=model,
+        parts=parts,
     )
-    scores = np.asarray(model.predict(batches, verbose=verbose), "float64")
+    with on_this_process(model) as model:
+        # What fills up the last batch comes last.
+        scores = np.asarray(model.predict(batches, verbose=verbose), "float64")[: len(split)]
     if not gives_logits(model):
         return scores
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))

@@ -2,7 +2,7 @@
 
 from keras_mixer.runs.comparison import Compared, compare
 from keras_mixer.runs.directory import Run, RunInUseError, find_runs, load_run, read_config
-from keras_mixer.runs.experiment import Place, Request, run
+from keras_mixer.runs.experiment import Place, Request, run, train_along
 from keras_mixer.runs.shuffle import Shuffled, shuffle_study
 from keras_mixer.runs.suites import SUITES, Suite, SuiteResult, TaskResult, run_suite
 
@@ -24,4 +24,5 @@ __all__ = [
     "run",
     "run_suite",
     "shuffle_study",
+    "train_along",
 ]

@@ -18,6 +18,7 @@ from typing import Any
 
 import keras
 
+from keras_mixer.distribution import alone, copy_of
 from keras_mixer.training.checkpoint import differences, in_one_step, write_text
 
 RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
@@ -216,8 +217,8 @@ def read_history(run: pathlib.Path) -> list[dict]:
 
 def save_model(path: pathlib.Path, model: keras.Model) -> None:
     """Writes a model without its optimiser, whose class depends on the backend."""
-    bare = type(model).from_config(model.get_config())
-    bare.set_weights(model.get_weights())
+    with alone():
+        bare = copy_of(model)
     with in_one_step(path) as temporary:
         written = temporary.with_name(path.stem + ".tmp.keras")  # Keras asks for the ending.
         bare.save(written)

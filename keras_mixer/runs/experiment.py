@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 import keras_mixer.data
-from keras_mixer import evaluation
+from keras_mixer import distribution, evaluation
 from keras_mixer.data import ImageData
 from keras_mixer.profiling import this_machine
 from keras_mixer.runs import directory
@@ -94,7 +94,9 @@ def run(
 ) -> directory.Run:
     """Trains, judges on every test image, and leaves a run directory that explains itself.
 
-    An unfinished run of the same request goes on where it stands.
+    An unfinished run of the same request goes on where it stands. With several processes (see
+    `keras_mixer.distribution.initialize`) this is for the chief, which alone writes and judges; the
+    other ones `train_along`.
 
     Args:
         request: what to train, how, on what.
@@ -109,6 +111,12 @@ def run(
         FileExistsError, FileNotFoundError, ValueError, RunInUseError: see `begin_run` and `locked`.
         keras_mixer.training.Interrupted: a signal ended it; it can go on.
     """
+    here = distribution.current()
+    here.refuse(sweep=request.sweep, seeds=request.seeds > 1)
+    if not here.chief:
+        raise ValueError(f"Process {here.process} writes no run; it goes by `train_along`.")
+    if here.kind != "none":
+        say(f"distribution: {here}")
     say(f"data: reading {request.data}")
     data = keras_mixer.data.load(request.data, place.data_dir)
     _tell_data(data, say)
@@ -134,6 +142,25 @@ def run(
             say(f"cache: {len(data.train):,} images, {size / 2**20:,.1f} MiB in memory")
         _work(request, place, path, config, recipe, data, say, callbacks)
     return directory.load_run(path)
+
+
+def train_along(request: Request, place: Place = ANYWHERE) -> None:
+    """What a process does beside the chief's `run`: its part of each batch.
+
+    Args:
+        request: as in `run`.
+        place: as in `run`; only `data_dir` matters.
+
+    Raises:
+        ValueError: as `keras_mixer.finetune`.
+    """
+    data = keras_mixer.data.load(request.data, place.data_dir)
+    recipe = request.recipe.for_images(len(data.train))
+    if request.cache:
+        data = dataclasses.replace(data, train=data.train.cached())
+    model = request.build(recipe, data.classes, request.seed)
+    # Nothing is written, but a signal is passed on.
+    finetune(model, data, recipe, seed=request.seed, checkpoints="", verbose=0)
 
 
 def _work(request, place, path, config, recipe, data, say, callbacks) -> None:

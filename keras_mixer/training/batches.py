@@ -52,6 +52,7 @@ def training_batches(
     seed: int = 0,
     weights=None,
     first: int = 0,
+    shard: tuple[int, int] = (0, 1),
 ) -> Any:
     """What a recipe trains on: its crops, flips and mixtures of `data.train`.
 
@@ -62,6 +63,7 @@ def training_batches(
         seed: of the order of the images and of all changes to them.
         weights: what the images are prepared for, as in `keras_mixer.preprocess_input`.
         first: number of the part of a batch (see `Recipe.accumulation`) to begin with.
+        shard: (number, count), the part of each batch that this process reads.
 
     Returns:
         `Parts`, or with `recipe.augment` a `tf.data.Dataset`.
@@ -79,6 +81,7 @@ def training_batches(
         cutmix=recipe.cutmix,
         seed=seed,
         weights=weights,
+        shard=shard,
     )
     balance = None
     if recipe.class_weights == "balanced":

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_mixer.distribution import current
 from keras_mixer.layers import MixerLayer
 from keras_mixer.models import Mixer, build_by_name
 from keras_mixer.specs import SPECS, MixerSpec
@@ -54,6 +55,9 @@ def build_model(
 
 
 def _mixer(spec, recipe, classes, image_size, seed, options) -> keras.Model:
+    current().check_widths(
+        tokens_mlp_dim=spec.tokens_mlp_dim, channels_mlp_dim=spec.channels_mlp_dim
+    )
     last = keras.config.image_data_format() == "channels_last"
     return Mixer(
         spec,

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_mixer.distribution import Distribution
+
 KEPT = 2
 
 
@@ -133,6 +135,28 @@ class Checkpoints:
 
 class _DamagedError(Exception):
     """A checkpoint is not whole."""
+
+
+def shared(state: State, configuration: dict[str, Any], place: Distribution) -> State:
+    """The state of the chief's run, in every process.
+
+    Raises:
+        ValueError: a process has another configuration, such as other pictures.
+    """
+    from safetensors.numpy import load, save
+
+    about = {"configuration": configuration, "step": state.step, "history": state.history}
+    about["ended"] = state.ended
+    told = json.loads(place.broadcast(json.dumps(about).encode()))
+    own = json.loads(json.dumps(configuration))
+    if different := list(differences(told["configuration"], own)):
+        raise ValueError(
+            f"Process {place.process} has something else to do than process 0: "
+            f"{'; '.join(different)}. Give all the same options and pictures."
+        )
+    arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
+    arrays = load(place.broadcast(save(arrays)))
+    return State(told["step"], told["history"], arrays, told["ended"])
 
 
 @contextlib.contextmanager

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import keras
 
+from keras_mixer import distribution
 from keras_mixer.data import ImageData, Split, hold_out
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import signals
 from keras_mixer.training.build import build_model, check_model
-from keras_mixer.training.checkpoint import Checkpoints, State
+from keras_mixer.training.checkpoint import Checkpoints, State, shared
 from keras_mixer.training.keeper import Keeper
 from keras_mixer.training.loop import Fit
 from keras_mixer.training.recipe import Recipe
@@ -63,7 +64,8 @@ def finetune(
             then not trained on, for the test images must not choose.
         checkpoints: folder where the state of the run is kept, and from which a run that was cut
             short goes on: it ends in the same weights, bit for bit on one machine and backend.
-            SIGINT and SIGTERM then end it after a step, with everything saved.
+            SIGINT and SIGTERM then end it after a step, with everything saved. With several
+            processes (`keras_mixer.distribution.initialize`) that of process 0 alone.
         say: called with a line on whatever is out of the ordinary.
         callbacks: more Keras callbacks; a `RunCallback` also hears of the run as a whole.
         verbose: as in `model.fit`.
@@ -76,7 +78,7 @@ def finetune(
     Raises:
         ValueError: an unknown recipe, a model of another number of classes, one that does not take
             RGB images, or one that lacks what the recipe asks for; a checkpoint of another
-            configuration.
+            configuration; processes of unequal data.
         FloatingPointError: the loss or a weight is not finite; the checkpoints are from before.
         keras_mixer.training.Interrupted: a signal ended the run, which is saved.
     """
@@ -86,13 +88,20 @@ def finetune(
     else:
         model = build_model(model, recipe, data.classes, image_size=image_size, seed=seed)
     data, validation = _judged_on(data, recipe, validation)
+    place = distribution.current()
+    place.check_accumulation(recipe.accumulation)
+    place.refuse(augment=recipe.augment, linear_probe=recipe.linear_probe)
+    identity = _identity(model, data, validation, recipe, seed)
     store, state = None, State()
-    if checkpoints is not None:
-        store = Checkpoints(checkpoints, _identity(model, data, validation, recipe, seed), say)
+    if checkpoints is not None and place.chief:
+        store = Checkpoints(checkpoints, identity, say)
         state = store.load() or state
-    fit = Fit(model, data, validation, recipe, seed, callbacks, verbose, compile_options)
-    with signals.deferred() if store else contextlib.nullcontext(signals.Request()) as request:
-        keeper = Keeper(recipe, state, store, request, callbacks)
+    if place.processes > 1:
+        state = shared(state, identity, place)
+    fit = Fit(model, data, validation, recipe, seed, callbacks, verbose, compile_options, place)
+    noted = checkpoints is not None
+    with signals.deferred() if noted else contextlib.nullcontext(signals.Request()) as request:
+        keeper = Keeper(recipe, state, store, request, callbacks, place)
         return Trained(fit.run(keeper), _columns(state.history))
 
 

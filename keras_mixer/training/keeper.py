@@ -8,11 +8,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mixer.distribution import Distribution
 from keras_mixer.training import adapt
 from keras_mixer.training.checkpoint import Checkpoints, State
 from keras_mixer.training.recipe import Recipe
 from keras_mixer.training.signals import Interrupted, Request
 
+ALONE = Distribution()
 AHEAD = 2  # Steps that may be waiting for the computation.
 SAVE_EVERY = 300  # Seconds between two checkpoints, at most.
 SAVE_BEFORE_EVALUATION = 30  # The age in seconds from which one is saved before an evaluation too.
@@ -70,6 +72,7 @@ class Keeper(keras.callbacks.Callback):
         checkpoints: where it is saved, or `None`.
         request: whether the run was asked to end.
         watchers: the other callbacks.
+        distribution: the processes that train; another one's signal is as one that came here.
     """
 
     def __init__(
@@ -79,12 +82,14 @@ class Keeper(keras.callbacks.Callback):
         checkpoints: Checkpoints | None,
         request: Request,
         watchers=(),
+        distribution: Distribution = ALONE,
     ):
         super().__init__()
         self.recipe = recipe
         self.state = state
         self._checkpoints = checkpoints
         self._request = request
+        self._distribution = distribution
         self.watchers = [w for w in watchers if isinstance(w, RunCallback)]
         self._rounds = recipe.rounds()
         self._saved_at = time.monotonic()
@@ -128,11 +133,14 @@ class Keeper(keras.callbacks.Callback):
             return False
         age = time.monotonic() - self._saved_at
         before_evaluation = step + 1 in self._rounds and age > SAVE_BEFORE_EVALUATION
-        return before_evaluation or age > SAVE_EVERY or self._request.signum is not None
+        return before_evaluation or age > SAVE_EVERY or self._signum() is not None
+
+    def _signum(self) -> int | None:
+        return self._distribution.asked_to_end(self._request.signum)
 
     def _obey(self) -> None:
-        if self._request.signum is not None:
-            raise Interrupted(self._request.signum, self.state.step)
+        if (signum := self._signum()) is not None:
+            raise Interrupted(signum, self.state.step)
 
     def on_test_begin(self, logs=None):
         # The averages are what is judged. Keras' SwapEMAWeights adds and subtracts to exchange them

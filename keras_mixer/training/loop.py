@@ -12,11 +12,12 @@ import keras
 
 from keras_mixer.data import EvaluationBatches, ImageData, Split
 from keras_mixer.data.pipeline import image_size
+from keras_mixer.distribution import Distribution
 from keras_mixer.training import adapt
 from keras_mixer.training.batches import training_batches
 from keras_mixer.training.keeper import Keeper, Pace
 from keras_mixer.training.linear_probe import start_from_linear_probe
-from keras_mixer.training.losses import gives_logits, make_loss
+from keras_mixer.training.losses import Top1, gives_logits, make_loss
 from keras_mixer.training.optimizers import make_optimizer
 from keras_mixer.training.recipe import Recipe
 
@@ -33,12 +34,15 @@ class Fit:
     callbacks: Any
     verbose: Any
     compile_options: dict
+    distribution: Distribution
 
     def run(self, keeper: Keeper) -> keras.Model:
         """Trains from the keeper's state to the end, and returns the model."""
         model, recipe, state = self.model, self.recipe, keeper.state
         size = image_size(model)
         at_once = recipe.batch_size // recipe.accumulation
+        place = self.distribution
+        place.check_batch(at_once)
         if recipe.linear_probe and not state.arrays:
             crop = recipe.evaluation_crop
             start_from_linear_probe(model, self.data, crop=crop, batch_size=at_once)
@@ -51,6 +55,8 @@ class Fit:
             at_once,
             crop=recipe.evaluation_crop,
             weights=model,
+            parts=place.replicas,
+            shard=place.shard,
         )
         for watcher in keeper.watchers:
             watcher.on_run_begin(recipe, model, state.step)
@@ -63,6 +69,7 @@ class Fit:
             adapt.train_only(model, variables)
             self._compile(first)
             keeper.restore(model, first)
+            place.settle(model)
             while state.step < last and not state.ended:
                 step = state.step
                 number, length, count = stretch(recipe.rounds(), step, last)
@@ -74,13 +81,14 @@ class Fit:
                         seed=self.seed,
                         weights=model,
                         first=step * recipe.accumulation,
+                        shard=place.shard,
                     ),
                     initial_epoch=number,
                     epochs=number + count,
                     steps_per_epoch=length * recipe.accumulation,
                     validation_data=judged,
                     shuffle=False,  # The order is the batches' own.
-                    callbacks=[Pace(), *self.callbacks, keeper],
+                    callbacks=[Pace(), *place.callbacks(), *self.callbacks, keeper],
                     verbose=self.verbose,
                 )
             if state.ended:
@@ -106,7 +114,7 @@ class Fit:
         model.compile(
             optimizer=optimizer,
             loss=make_loss(self.recipe, gives_logits(model)),
-            metrics=[keras.metrics.CategoricalAccuracy(name="top_1")],
+            metrics=[Top1(name="top_1")],
             **self.compile_options,
         )
 

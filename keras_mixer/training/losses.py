@@ -1,4 +1,4 @@
-"""What a training run makes small."""
+"""What a training run makes small, and what it counts."""
 
 import keras
 from keras import ops
@@ -39,6 +39,14 @@ class SigmoidCrossentropy(keras.losses.Loss):
             "from_logits": self.from_logits,
             "label_smoothing": self.label_smoothing,
         }
+
+
+class Top1(keras.metrics.CategoricalAccuracy):
+    """The share of images whose class has the highest score; labels of zeros are no images."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        there = ops.cast(ops.sum(y_true, axis=-1) > 0.5, "float32")
+        return super().update_state(y_true, y_pred, there)
 
 
 def make_loss(recipe: Recipe, from_logits: bool = True) -> keras.losses.Loss:

@@ -35,6 +35,9 @@ class _Extended(_Optimizer):
     def __init__(self, *args, rates=None, hold_averages=False, **kwargs):
         super().__init__(*args, **kwargs)
         self.rates = tuple(sorted((rates or {}).items()))
+        # Threads of several devices change these in turn, and none may begin with another's value.
+        self._whole_decay = self.weight_decay
+        self._whole_epsilon = getattr(self, "epsilon", None)
         self.hold_averages = hold_averages
 
     def _by_rate(self, variables):
@@ -53,7 +56,7 @@ class _Extended(_Optimizer):
     def _apply_weight_decay(self, variables):
         if self.weight_decay is None:
             return
-        whole = self.weight_decay
+        whole = self._whole_decay
         for rate, places in self._by_rate(variables):
             own = [variables[i] for i in places]
             self.weight_decay = whole * rate  # Keras multiplies it by the learning rate.
@@ -107,7 +110,7 @@ class AdamW(_Extended, _AdamW):
         if keras.backend.backend() == "torch":  # Whose kernel has epsilon there already.
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
-        whole, step = self.epsilon, ops.cast(self.iterations + 1, "float32")
+        whole, step = self._whole_epsilon, ops.cast(self.iterations + 1, "float32")
         self.epsilon = whole * ops.sqrt(1 - ops.power(self.beta_2, step))
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         self.epsilon = whole

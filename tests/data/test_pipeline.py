@@ -234,3 +234,23 @@ def test_two_readers_at_once_get_the_same_batches(noise):
     for number, (x, y) in zip([0, 1, 2, 0, 3, 1, 4, 2, 0, 5, 5, 3] * 5, found, strict=True):
         np.testing.assert_array_equal(x, alone[number][0])
         np.testing.assert_array_equal(y, alone[number][1])
+
+
+def test_equal_parts_hold_every_image_once():
+    """Seven images in batches of four, for two devices of each of two hosts."""
+    pictures = [np.full((4, 4, 3), i, "uint8") for i in range(7)]
+    split = Split(pictures, np.arange(7) % 3, [str(i) for i in range(7)])
+    hosts = [
+        EvaluationBatches(split, 3, (4, 4), 4, crop="resize", parts=4, shard=(number, 2))
+        for number in range(2)
+    ]
+    x, y, weights = (
+        np.concatenate([host[batch][i] for batch in range(2) for host in hosts]) for i in range(3)
+    )
+    assert [len(host[1][0]) for host in hosts] == [2, 2]
+    np.testing.assert_array_equal(y.sum(axis=1), [1] * 7 + [0])
+    np.testing.assert_array_equal(y[:7].argmax(axis=1), np.arange(7) % 3)
+    np.testing.assert_allclose(weights, [8 / 7] * 7 + [0])
+    np.testing.assert_array_equal(x[7], np.zeros((4, 4, 3)))
+    # The mean of anything over all rows, so weighted, is that over the images.
+    np.testing.assert_allclose((weights * np.arange(8)).mean(), np.arange(7).mean(), rtol=1e-6)
