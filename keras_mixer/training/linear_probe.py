@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_mixer.data import EvaluationBatches, ImageData
 from keras_mixer.data.pipeline import image_size
+from keras_mixer.distribution import current
 from keras_mixer.training.adapt import head_of
 
 
@@ -74,11 +75,19 @@ def start_from_linear_probe(
     body = keras.Model(model.input, head.input)
     regression = Regression(head.input.shape[-1], data.classes)
     batches = EvaluationBatches(
-        data.train, data.classes, image_size(model), batch_size, crop=crop, weights=model
+        data.train,
+        data.classes,
+        image_size(model),
+        batch_size,
+        crop=crop,
+        weights=model,
+        parts=current().replicas,
     )
     for number in range(len(batches)):
-        x, y = batches[number]
-        regression.add(keras.ops.convert_to_numpy(body.predict_on_batch(x)), y)
+        x, y, *_ = batches[number]
+        there = y.any(axis=1)  # The rest fills up the last batch.
+        features = keras.ops.convert_to_numpy(body.predict_on_batch(x))
+        regression.add(features[there], y[there])
     kernel, bias = regression.solve()
     head.kernel.assign(kernel.astype("float32"))
     head.bias.assign(bias.astype("float32"))

@@ -1,0 +1,63 @@
+"""`keras-mixer finetune --distribute`, as it is typed."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import pytest
+from distribution.processes import free_port
+
+BACKEND = keras.backend.backend()
+PROGRAM = "import sys, keras_mixer_cli; sys.exit(keras_mixer_cli.main(sys.argv[1:]))"
+COMMAND = ("finetune", "digits", "--steps", "6", "--evaluations", "2", "--batch-size", "32")
+
+
+def start(folder, *options):
+    folder.mkdir()
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *COMMAND, *map(str, options)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="refused, see below")
+def test_two_processes(tmp_path):
+    both = ("--distribute", "data", "--processes", 2, "--coordinator", f"127.0.0.1:{free_port()}")
+    chief, other = (start(tmp_path / str(i), *both, "--process", i) for i in range(2))
+    for process in (chief, other):
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+    (run,) = (tmp_path / "0" / "runs").iterdir()
+    config = json.loads((run / "run.json").read_text())
+    assert config["metrics"]["images"] == 360
+    assert len((run / "history.csv").read_text().splitlines()) == 3
+    assert not list((tmp_path / "1").iterdir())  # The chief alone writes.
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--processes", "2"), "go with --distribute"),
+        (("--distribute", "data", "--processes", "2"), "Several processes need all of"),
+        (("--distribute", "data", "--split", "2"), "goes with the kind model alone"),
+    ],
+)
+def test_usage(tmp_path, options, message):
+    process = start(tmp_path / "here", *options)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode in (1, 2)
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow")
+def test_several_processes_on_tensorflow(tmp_path):
+    several = ("--processes", "2", "--process", "0", "--coordinator", "127.0.0.1:4000")
+    process = start(tmp_path / "here", "--distribute", "data", *several)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "TensorFlow trains in one process" in err.splitlines()[-1]
