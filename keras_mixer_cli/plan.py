@@ -41,7 +41,7 @@ _MEMORY = {  # Fields of a TrainingMemory, and what they are called.
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Devices that share one copy of the model.",
+    help="Devices that share one copy of the model; --distribute takes those of one process.",
 )
 @click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
 @click.option(
