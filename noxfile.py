@@ -1,7 +1,5 @@
 """Checks and tests, each in an environment of its own. `python3 -m nox` runs them all."""
 
-import os
-
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
@@ -70,7 +68,7 @@ def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "2",
         # Many tests compile the same program, each in its own process or trace.
-        "JAX_COMPILATION_CACHE_DIR": os.path.join(session.create_tmp(), "jax"),
+        "JAX_COMPILATION_CACHE_DIR": str(session.cache_dir.absolute() / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
