@@ -15,7 +15,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import time
 
 ROUNDS, STEPS, BATCH, SIZE = 3, 24, 32, 64
 BACKEND = os.environ.get("KERAS_BACKEND", "")
@@ -29,18 +28,10 @@ def measure(asked: dict) -> None:
         cpu = tf.config.list_physical_devices("CPU")[0]
         parts = [tf.config.LogicalDeviceConfiguration()] * asked["logical"]
         tf.config.set_logical_device_configuration(cpu, parts)
-    import keras
     import numpy as np
+    from clock import Clock
 
     import keras_mixer
-
-    class Clock(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.ends = []
-
-        def on_train_batch_end(self, batch, logs=None):
-            float(logs["loss"])  # Waits for it.
-            self.ends.append(time.perf_counter())
 
     place = keras_mixer.distribution.current()
     if asked["call"] is not None:

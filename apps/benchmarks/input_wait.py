@@ -13,10 +13,10 @@ import pathlib
 import statistics
 import sys
 import tempfile
-import time
 
 import keras
 import numpy as np
+from clock import Clock
 from input_pipeline import split_of, write_pictures
 
 import keras_mixer
@@ -37,17 +37,6 @@ class InMemory(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         return self.batch
-
-
-class Clock(keras.callbacks.Callback):
-    """When each step ended."""
-
-    def on_train_begin(self, logs=None):
-        self.ends = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        float(logs["loss"])  # Waits for it.
-        self.ends.append(time.perf_counter())
 
 
 def main() -> None:

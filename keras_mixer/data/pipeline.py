@@ -6,107 +6,17 @@ backends see the same images.
 """
 
 import functools
-import os
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
 import numpy as np
 
 from keras_mixer.data import mixing
-from keras_mixer.data.images import Split
+from keras_mixer.data.ahead import AHEAD, DecodedAhead
 from keras_mixer.data.randaugment import check_randaugment, randaugment
-from keras_mixer.data.transforms import DEFAULT, EVALUATION_CROPS, TRAINING_CROPS, Resampling, flip
-from keras_mixer.preprocessing import preprocess_input, record_of
-
-AHEAD = 2  # Batches that are being decoded, and as many that wait, while another one trains.
+from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS, flip
 
 
-class _Batches(keras.utils.PyDataset):
-    """Batches of `(images, labels)`; a batch is a function of its number alone.
-
-    Images are float32, prepared for `weights`, `(batch, height, width, 3)` or channels first as
-    Keras is configured; labels are one-hot float32 `(batch, classes)`.
-    """
-
-    def __init__(
-        self,
-        split: Split,
-        classes: int,
-        image_size: tuple[int, int],
-        batch_size: int,
-        weights=None,
-    ):
-        # One worker: with more, Keras' prefetching shifts the stream on JAX and PyTorch.
-        super().__init__(workers=1, max_queue_size=AHEAD)
-        if len(split) == 0:
-            raise ValueError("There are no images to make batches of.")
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
-        self.split = split
-        self.classes = classes
-        self.image_size = image_size
-        self.batch_size = batch_size
-        self.weights = weights
-        record = record_of(weights)
-        self._how = (
-            DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
-        )
-        self._decode = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
-        self._finish = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="finish")
-        self._pending: dict[int, list] = {}
-        self._lock = threading.Lock()  # Two iterators may live at once, each in its own thread.
-
-    def _members(self, batch: int) -> list[tuple[int, int]]:
-        """Pass over the data and index of each image of a batch; of the one before it, if mixed."""
-        raise NotImplementedError
-
-    def _picture(self, epoch: int, index: int):
-        """An RGB picture of `image_size`, and its label."""
-        raise NotImplementedError
-
-    def _blend(self, batch: int) -> mixing.Blend | None:
-        """What mixes the images of a batch."""
-        return None
-
-    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        images, labels = zip(*(future.result() for future in self._started(batch)), strict=True)
-        y = np.eye(self.classes, dtype="float32")[list(labels)]
-        blend = self._blend(batch)
-        before = 0 if blend is None else 1  # The first image is then only a partner.
-        x = np.empty((len(images) - before, *self.image_size, 3), "float32")
-
-        def finish(i: int) -> None:
-            x[i] = preprocess_input(images[before + i], self.weights)
-            if blend is not None:
-                x[i] = blend.images(x[i], preprocess_input(images[i], self.weights))
-
-        list(self._finish.map(finish, range(len(x))))
-        if blend is not None:
-            y = blend.labels(y[1:], y[:-1])
-        if keras.config.image_data_format() == "channels_first":
-            x = x.transpose(0, 3, 1, 2)  # b h w c -> b c h w
-        return x, y
-
-    def _started(self, batch: int) -> list[Future]:
-        """The images of a batch, being decoded, as those of the next ones are from now on."""
-        with self._lock:
-            for ahead in range(batch, min(batch + 1 + AHEAD, len(self))):
-                if ahead not in self._pending:
-                    self._pending[ahead] = [
-                        self._decode.submit(self._uint8, *member) for member in self._members(ahead)
-                    ]
-            images = self._pending[batch]
-            ahead_of = range(batch + 1, batch + 1 + AHEAD)
-            self._pending = {n: self._pending[n] for n in ahead_of if n in self._pending}
-            return images
-
-    def _uint8(self, epoch: int, index: int) -> tuple[np.ndarray, int]:
-        picture, label = self._picture(epoch, index)
-        return np.asarray(picture), label
-
-
-class TrainingBatches(_Batches):
+class TrainingBatches(DecodedAhead):
     """The whole of a training run, batch by batch: one for each optimiser step.
 
     Images come in a new order in each pass, and a batch may reach over the end of one. Pass
@@ -199,7 +109,7 @@ class TrainingBatches(_Batches):
         return mixing.draw(*self._mixing, self.image_size, rng)
 
 
-class EvaluationBatches(_Batches):
+class EvaluationBatches(DecodedAhead):
     """Every image once, in order; the last batch may be smaller.
 
     Several devices need equal parts. With `parts` the last batch is filled up with zeros, whose
@@ -254,28 +164,20 @@ class EvaluationBatches(_Batches):
         first = batch * self.batch_size
         size = min(self.batch_size, len(self.split) - first)
         number, count = self._shard
-        part = -(-size // self._parts) * self._parts // count
+        part = _up_to(size, self._parts) // count
         return range(first + number * part, first + (number + 1) * part)
 
     def _members(self, batch: int) -> list[tuple[int, int]]:
         return [(0, i) for i in self._rows(batch) if i < len(self.split)]
 
     def __getitem__(self, batch: int):
-        rows = self._rows(batch)
-        there = sum(i < len(self.split) for i in rows)
-        channels_first = keras.config.image_data_format() == "channels_first"
-        shape = (3, *self.image_size) if channels_first else (*self.image_size, 3)
-        if there:
-            x, y = super().__getitem__(batch)
-        else:  # All of it is filling.
-            x, y = np.zeros((0, *shape), "float32"), np.zeros((0, self.classes), "float32")
+        x, y = super().__getitem__(batch)
         if self._parts == 1:
             return x, y
-        images = len(self.split)
-        filled = (len(self) - 1) * self.batch_size
-        filled += -(-(images - filled) // self._parts) * self._parts
-        weights = np.full(there, filled / images, "float32")
-        more = len(rows) - there
+        images, full = len(self.split), (len(self) - 1) * self.batch_size
+        rows = full + _up_to(images - full, self._parts)
+        weights = np.full(len(x), rows / images, "float32")
+        more = len(self._rows(batch)) - len(x)
         return tuple(
             np.pad(array, [(0, more)] + [(0, 0)] * (array.ndim - 1)) for array in (x, y, weights)
         )
@@ -283,6 +185,11 @@ class EvaluationBatches(_Batches):
     def _picture(self, epoch: int, index: int):
         picture, label = self.split[index]
         return self._crop(picture, self.image_size, self._how), label
+
+
+def _up_to(number: int, multiple: int) -> int:
+    """The least multiple that is no smaller."""
+    return -(-number // multiple) * multiple
 
 
 def _choose(crop: str, crops: dict):

@@ -118,7 +118,7 @@ def Mixer(
     images, (height, width, _) = image_input(spec, input_tensor, input_shape)
 
     opened = contextlib.nullcontext() if weights is None else open_weights(weights, spec)
-    with opened as source:
+    with opened as source, stored_weights_follow(source is not None):
         record = None
         if source is not None:
             if token_mixing == "shared" and not pyramid:
@@ -130,27 +130,25 @@ def Mixer(
                 classes = source.classes()
             if gelu_approximate is None:
                 gelu_approximate = _gelu_of(source)
-        drawn = contextlib.nullcontext() if source is None else stored_weights_follow()
-        with drawn:
-            model = build_mixer(
-                spec,
-                images=images,
-                include_top=include_top,
-                pooling=pooling,
-                classes=classes or 1000,
-                classifier_activation=classifier_activation,
-                dropout=dropout,
-                stochastic_depth=stochastic_depth,
-                gelu_approximate=gelu_approximate is not False,
-                epsilon=epsilon,
-                preprocessing=scale_and_offset(record) if include_preprocessing else None,
-                seed=seed,
-                remat=remat,
-                token_mixing=token_mixing,
-                groups=groups,
-                pyramid=pyramid,
-                name=name,
-            )
+        model = build_mixer(
+            spec,
+            images=images,
+            include_top=include_top,
+            pooling=pooling,
+            classes=classes or 1000,
+            classifier_activation=classifier_activation,
+            dropout=dropout,
+            stochastic_depth=stochastic_depth,
+            gelu_approximate=gelu_approximate is not False,
+            epsilon=epsilon,
+            preprocessing=scale_and_offset(record) if include_preprocessing else None,
+            seed=seed,
+            remat=remat,
+            token_mixing=token_mixing,
+            groups=groups,
+            pyramid=pyramid,
+            name=name,
+        )
         if source is not None:
             model.load_report = assign(model, source)
             model.mixer_weights = record

@@ -121,16 +121,14 @@ def plan(
     spec = _find("model", model, SPECS)
     device = _find("device", device, DEVICES)
     recipe = _find("recipe", recipe, RECIPES)
-    for name, value in {
-        "images": images,
-        "classes": classes,
-        "devices": devices,
-        "model_parallel": model_parallel,
-        "throughput": throughput,
-        "utilisation": utilisation,
-    }.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"`{name}` must be positive. Received: {value!r}")
+    _check_positive(
+        images=images,
+        classes=classes,
+        devices=devices,
+        model_parallel=model_parallel,
+        throughput=throughput,
+        utilisation=utilisation,
+    )
     if recipe.lora_rank or recipe.head_steps:
         raise ValueError(
             f"The recipe {recipe.name} trains a part of the parameters, which a plan does not "
@@ -145,19 +143,19 @@ def plan(
             spec, recipe, classes, images, image_size=image_size, model_parallel=model_parallel
         )
 
-    def total(recipe: Recipe, devices: int, model_parallel: int) -> float:
-        images = _at_once(recipe, devices, model_parallel)
-        return memory(recipe, images, model_parallel).total
-
     at_once = _at_once(recipe, devices, model_parallel)
     usable = USABLE * device.memory
     empty = memory(recipe, 0).total
     most = max(0, int((usable - empty) / (memory(recipe, 1).total - empty)))
-    remedies = {}
-    if memory(recipe, at_once).total > usable:
-        for name, value, *request in _changes(spec, recipe, devices, model_parallel, most):
-            joined = device.network is not None or request[1] <= device.group
-            if name not in remedies and joined and total(*request) <= usable:
+    needed = memory(recipe, at_once)
+    remedies: dict[str, Any] = {}
+    if needed.total > usable:
+        for name, value, changed, number, shared in _changes(
+            spec, recipe, devices, model_parallel, most
+        ):
+            joined = device.network is not None or number <= device.group
+            then = memory(changed, _at_once(changed, number, shared), shared)
+            if name not in remedies and joined and then.total <= usable:
                 remedies[name] = value
     other = None if recipe.dropout else memory(recipe.replace(remat=not recipe.remat), at_once)
     return Plan(
@@ -168,7 +166,7 @@ def plan(
         model_parallel=model_parallel,
         parameters=spec.parameters(classes, image_size),
         images=at_once,
-        memory=memory(recipe, at_once),
+        memory=needed,
         memory_otherwise=other,
         usable=usable,
         most_images=most,
@@ -185,6 +183,12 @@ def plan(
         ),
         remedies=remedies,
     )
+
+
+def _check_positive(**numbers: float | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"`{name}` must be positive. Received: {value!r}")
 
 
 def _find(what: str, value: Row | str, rows: Mapping[str, Row]) -> Row:

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,11 +14,12 @@ from keras_mixer import distribution, evaluation
 from keras_mixer.data import ImageData
 from keras_mixer.profiling import this_machine
 from keras_mixer.runs import directory
+from keras_mixer.runs.bookkeeper import Bookkeeper
 from keras_mixer.runs.report import write_report
 from keras_mixer.runs.tensorboard import TensorBoard
 from keras_mixer.runs.trials import choose_rate, repeat
 from keras_mixer.specs import MixerSpec
-from keras_mixer.training import Recipe, RunCallback, adapt, build_model, finetune
+from keras_mixer.training import Recipe, build_model, finetune
 from keras_mixer.training.checkpoint import differences
 
 
@@ -159,13 +159,12 @@ def train_along(request: Request, place: Place = ANYWHERE) -> None:
     if request.cache:
         data = dataclasses.replace(data, train=data.train.cached())
     model = request.build(recipe, data.classes, request.seed)
-    # Nothing is written, but a signal is passed on.
-    finetune(model, data, recipe, seed=request.seed, checkpoints="", verbose=0)
+    finetune(model, data, recipe, seed=request.seed, verbose=0)
 
 
 def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
     """Fills the directory of a run: trainings, judgement, report."""
-    watch: list[keras.callbacks.Callback] = [_Files(path, config, say)]
+    watch: list[keras.callbacks.Callback] = [Bookkeeper(path, config, say)]
     if place.tensorboard:
         watch.append(TensorBoard(path / "tensorboard"))
 
@@ -209,39 +208,6 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
     history = directory.read_history(path)
     write_report(path, config, history, data.test, probabilities, data.label_names)
     directory.finish_run(path, model, config, data.label_names)
-
-
-class _Files(RunCallback):
-    """Keeps `history.csv`, `last.keras` and the time in `run.json`, and says how a run begins."""
-
-    def __init__(self, path: pathlib.Path, config: dict, say):
-        super().__init__()
-        self._path, self._config, self._say = path, config, say
-        self._counts: tuple[int, int] | None = None
-
-    def on_train_begin(self, logs=None):
-        # Once for the head alone, where that is trained first, and once for everything.
-        if (counts := adapt.parameter_counts(self.model)) != self._counts:
-            self._say(f"model: {counts[1]:,} parameters, {counts[0]:,} of them trained")
-        self._counts = counts
-
-    def on_run_begin(self, recipe, model, step):
-        self._best = recipe.keep_best
-        if step:
-            self._say(f"run: {step} of {recipe.steps} steps are done")
-        # With what earlier sessions took up to their last evaluation.
-        self._start = time.perf_counter() - self._config["training_seconds"]
-
-    def on_round_end(self, history):
-        directory.write_history(self._path, history)
-        seconds = round(time.perf_counter() - self._start, 1)
-        self._config["training_seconds"] = seconds
-        self._config["round_seconds"][str(history[-1]["step"])] = seconds
-        directory.write_config(self._path, self._config)
-
-    def on_run_end(self, model):
-        if self._best:
-            directory.save_model(self._path / "last.keras", model)
 
 
 def finished_run(request: Request, path: pathlib.Path) -> directory.Run | None:

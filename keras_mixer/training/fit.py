@@ -91,15 +91,16 @@ def finetune(
     place = distribution.current()
     place.check_accumulation(recipe.accumulation)
     place.refuse(augment=recipe.augment, linear_probe=recipe.linear_probe)
-    identity = _identity(model, data, validation, recipe, seed)
-    store, state = None, State()
+    store, state, identity = None, State(), {}
+    if checkpoints is not None or place.processes > 1:
+        identity = _identity(model, data, validation, recipe, seed)
     if checkpoints is not None and place.chief:
         store = Checkpoints(checkpoints, identity, say)
         state = store.load() or state
     if place.processes > 1:
         state = shared(state, identity, place)
     fit = Fit(model, data, validation, recipe, seed, callbacks, verbose, compile_options, place)
-    noted = checkpoints is not None
+    noted = store or not place.chief  # Who is not the chief passes its signals on.
     with signals.deferred() if noted else contextlib.nullcontext(signals.Request()) as request:
         keeper = Keeper(recipe, state, store, request, callbacks, place)
         return Trained(fit.run(keeper), _columns(state.history))

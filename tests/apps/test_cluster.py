@@ -180,3 +180,21 @@ def test_schemas_of_kubernetes(path):
         part["spec"]["unheard"] = 1
         with pytest.raises(kubernetes_validate.ValidationError):
             kubernetes_validate.validate(part, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_command_has_every_option():
+    """Of those that the script and the manifests give it."""
+    from keras_mixer_cli import training
+
+    given = set(
+        re.findall(r"(--[a-z-]+)", " ".join(word for path in MANIFESTS for word in command(path)))
+    )
+    text = SCRIPT.read_text()
+    for match in re.finditer(r"keras-mixer \"\$(?:1|command)\"((?:[^&']|\\\n)*)", text):
+        given |= set(re.findall(r"(--[a-z-]+)", match[1]))
+    of_torchrun = {"--nnodes", "--node-rank", "--nproc-per-node", "--master-addr", "--master-port"}
+    given -= {*of_torchrun, "--no-python"}
+    assert {"--distribute", "--processes", "--process", "--coordinator"} <= given
+    for name in ("finetune", "pretrain"):
+        options = {o for p in getattr(training, name).params for o in p.opts}
+        assert given <= options

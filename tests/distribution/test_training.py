@@ -117,3 +117,10 @@ def test_a_checkpoint_of_four_devices_goes_on_with_one_and_with_two(alone, tmp_p
         copy = shutil.copytree(folder, tmp_path / str(devices))
         asked = {"call": {}, "recipe": recipe, "checkpoints": str(copy)}
         assert_same(result(start(asked, devices=devices)), whole)
+
+
+@on_jax
+def test_a_head_from_linear_regression_on_four_devices():
+    """Of 1,438 images in batches of 16, so that the last one has to be filled up."""
+    asked = {"recipe": {"linear_probe": True, "steps": 1, "warmup_steps": 0, "evaluations": 1}}
+    assert_same(result(start({**asked, "call": {"kind": "data"}}, devices=4)), result(start(asked)))
