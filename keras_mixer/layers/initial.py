@@ -10,15 +10,12 @@ _stored = contextvars.ContextVar("stored", default=False)
 
 
 @contextlib.contextmanager
-def stored_weights_follow(follow: bool = True) -> Iterator[None]:
+def stored_weights_follow() -> Iterator[None]:
     """Within it the kernels of the MLPs begin at zeros: the caller overwrites every one of them.
 
     Drawing the 207 million random numbers of Mixer-L/16 takes longer than reading its file.
-
-    Args:
-        follow: whether they do; else kernels are drawn as ever.
     """
-    token = _stored.set(follow)
+    token = _stored.set(True)
     try:
         yield
     finally:

@@ -118,7 +118,8 @@ def Mixer(
     images, (height, width, _) = image_input(spec, input_tensor, input_shape)
 
     opened = contextlib.nullcontext() if weights is None else open_weights(weights, spec)
-    with opened as source, stored_weights_follow(source is not None):
+    drawn = contextlib.nullcontext() if weights is None else stored_weights_follow()
+    with opened as source, drawn:
         record = None
         if source is not None:
             if token_mixing == "shared" and not pyramid:
