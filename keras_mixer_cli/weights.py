@@ -4,7 +4,7 @@ import os
 
 import click
 
-from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.options import on_a_backend
 
 
 @click.group()
@@ -161,10 +161,12 @@ def convert(source, target) -> None:
     """
     from keras_mixer import weights as library
 
-    if is_run(source):
+    if source.startswith("hf://"):
         from keras_mixer import runs
 
-        source = runs.load_run(source).path / "model.keras"
+        source = runs.load_run(source).path
+    if os.path.isdir(source):
+        source = os.path.join(source, "model.keras")
     elif not os.path.exists(source):
         raise click.BadParameter(f"Path {source!r} does not exist.", param_hint="SOURCE")
     count = library.convert(source, target)

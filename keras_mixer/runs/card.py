@@ -89,7 +89,7 @@ def _front_matter(config, data, is_mixer: bool, backend: str, license: str | Non
     results = [
         EvalResult(
             task_type="image-classification",
-            dataset_type=data.hub if data and data.hub else "image-folder",
+            dataset_type=(data.hub or data.name) if data else "imagefolder",
             dataset_name=_title(config, data),
             dataset_split="held out",
             metric_type=kind,
@@ -130,7 +130,8 @@ run = load_run("{place}")
 model = run.load_model()
 picture = Image.open("picture.jpg").convert("RGB").resize(({width}, {height}))
 scores = model.predict(preprocess_input(np.asarray(picture)[None], model))
-print(run.label_names[scores.argmax()], keras.ops.softmax(scores).max())
+probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(scores))[0]
+print(run.label_names[probabilities.argmax()], probabilities.max())
 ```
 
 The command crops and resizes as its evaluation did; the lines above only resize. The model gives

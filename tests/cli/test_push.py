@@ -2,6 +2,7 @@
 
 import pytest
 from hub import TOKEN
+from huggingface_hub import constants
 from runs.pushable import pushable
 
 from keras_mixer import Mixer
@@ -86,7 +87,8 @@ def test_errors_are_one_line_without_the_token(hub, run, run_command, debug, mon
             assert TOKEN not in out + err
 
 
-def test_usage(run, run_command):
+def test_usage(run, run_command, monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     code, _, err = run_command("predict", "hf://name", run / "run.json")
     assert code == 1
     assert "'hf://name' is not hf://user/name or hf://user/name@revision" in err

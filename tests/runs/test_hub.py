@@ -143,7 +143,7 @@ def test_only_what_is_needed_is_fetched(hub, run, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"cache", "run"}
 
 
-@pytest.mark.parametrize("status", [401, 403, 429, 500])
+@pytest.mark.parametrize("status", [400, 401, 403, 429, 500])
 def test_refusals_are_one_line_without_the_token(hub, run, status, capfd, caplog):
     """Even where the server repeats the login in its answer."""
     hub.answer = status
