@@ -18,6 +18,7 @@ from keras_mixer_cli.fewshot import fewshot
 from keras_mixer_cli.models import models
 from keras_mixer_cli.plan import plan
 from keras_mixer_cli.predict import predict
+from keras_mixer_cli.push import push
 from keras_mixer_cli.recipes import recipes
 from keras_mixer_cli.runs import runs
 from keras_mixer_cli.suites import transfer, vtab
@@ -34,7 +35,7 @@ def commands() -> None:
 
 for command in (
     *(finetune, pretrain, evaluate, predict, fewshot, vtab, transfer, compare, shuffle_study),
-    *(benchmark, plan, visualize, runs, recipes, models, weights, datasets),
+    *(benchmark, plan, visualize, push, runs, recipes, models, weights, datasets),
 ):
     commands.add_command(command)
 

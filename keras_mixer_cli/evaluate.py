@@ -9,7 +9,7 @@ import re
 
 import click
 
-from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.options import is_run, on_a_backend
 
 MANY_CLASSES = 50  # Beyond, only the worst ones are shown one by one.
 WORST_CLASSES = 20
@@ -53,10 +53,10 @@ WORST_CLASSES = 20
 def evaluate(target, data, real, real_labels, predictions, output, as_json, **options) -> None:
     """Judge TARGET on every held-out image of DATA.
 
-    TARGET is the directory of a run, a .keras file, the name of a model with --weights, or an .npz
-    file of predictions, which needs no DATA. DATA is by default what the run was trained
-    on; it must have the classes of the model. Only a run names those; elsewhere their number has
-    to agree, and their order is taken to be that of DATA.
+    TARGET is the directory of a run, hf://user/name[@revision], a .keras file, the name of a model
+    with --weights, or an .npz file of predictions, which needs no DATA. DATA is by default what the
+    run was trained on; it must have the classes of the model. Only a run names those; elsewhere
+    their number has to agree, and their order is taken to be that of DATA.
     """
     from keras_mixer import evaluation
 
@@ -94,7 +94,7 @@ def _predict(target, data, file, real, *, weights, crops, batch_size, data_dir) 
     from keras_mixer_cli.find_model import find_model
     from keras_mixer_cli.training import check_data
 
-    run = runs.load_run(target) if os.path.isdir(target) else None
+    run = runs.load_run(target) if is_run(target) else None
     _check_target(target, data, weights)
     own = run.config if run and data is None else None
     name = own["data"] if own else data
@@ -144,7 +144,7 @@ def _check_target(target: str, data: str | None, weights: str | None) -> None:
     """A usage error unless the arguments name one model that knows something."""
     from keras_mixer.specs import SPECS
 
-    if os.path.isdir(target) or target.endswith(".keras"):
+    if is_run(target) or target.endswith(".keras"):
         if weights:
             raise click.UsageError(f"{target} has its own weights: leave out --weights.")
     elif ":" not in target and target not in SPECS:  # Other models get a head that knows nothing.
@@ -157,7 +157,7 @@ def _check_target(target: str, data: str | None, weights: str | None) -> None:
         raise click.UsageError(
             f"{target} needs --weights: published ones, a file, or none for random ones."
         )
-    if data is None and not os.path.isdir(target):
+    if data is None and not is_run(target):
         raise click.UsageError(f"Missing argument 'DATA': what to judge {target} on.")
 
 

@@ -13,7 +13,7 @@ from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
     "--model",
     "target",
     required=True,
-    help="Run directory, .keras file, name, or package.module:factory.",
+    help="Run (directory or hf://user/name), .keras file, name, or package.module:factory.",
 )
 @click.option("--weights", help="For a name: published weights, a weight file, or none.")
 @click.option("--shots", type=Values(click.IntRange(1)), default="1,5,10,25", show_default=True)

@@ -9,6 +9,7 @@ import keras
 
 from keras_mixer import runs
 from keras_mixer.models import build_by_name, unknown_model
+from keras_mixer_cli.options import is_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +40,14 @@ def find_model(
     """Loads or builds a model.
 
     Args:
-        target: a run directory, a `.keras` file, the name of a Mixer or of a peer, or
+        target: what `load_run` takes, a `.keras` file, the name of a Mixer or of a peer, or
             `package.module:factory`, looked for in the working directory too.
         weights: for a name: published weights or a weight file; `"none"` for random ones.
         classes: for a name: number of classes; by default the weights' own, or 1000.
         image_size: for a name: height and width in pixels.
         seed: for a name: of random weights.
     """
-    if os.path.isdir(target) or target.endswith(".keras"):
+    if is_run(target) or target.endswith(".keras"):
         if weights or image_size:
             raise click.UsageError(
                 f"{target} has its own weights and size: leave out --weights and --image-size."
@@ -57,7 +58,7 @@ def find_model(
             raise click.UsageError(
                 f"{target} needs --weights: published ones, a file, or none for random ones."
             )
-    if os.path.isdir(target):
+    if is_run(target):
         run = runs.load_run(target)
         return Found(target, run.load_model(), run, run.label_names)
     if target.endswith(".keras"):

@@ -29,6 +29,23 @@ def on_a_backend(command):
     return wrapped
 
 
+def is_run(target: str) -> bool:
+    """Whether `keras_mixer.runs.load_run` is to load it: a directory, or a run on the hub."""
+    return target.startswith("hf://") or os.path.isdir(target)
+
+
+class RunDirectory(click.Path):
+    """A directory that exists, or `hf://user/name[@revision]`, a run on the Hugging Face hub."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, file_okay=False)
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, str) and value.startswith("hf://"):
+            return value
+        return super().convert(value, param, ctx)
+
+
 class Several(click.Command):
     """A command whose options of several values take them apart by spaces or by commas.
 

@@ -4,17 +4,17 @@ import json
 
 import click
 
-from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.options import RunDirectory, on_a_backend
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False))
+@click.argument("run", type=RunDirectory())
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each image.")
 @on_a_backend
 def predict(run, images, top, as_json) -> None:
-    """Classify IMAGES with the model of a RUN directory."""
+    """Classify IMAGES with the model of RUN, a directory or hf://user/name[@revision]."""
     import numpy as np
 
     from keras_mixer import data, evaluation, runs

@@ -5,7 +5,7 @@ import pathlib
 
 import click
 
-from keras_mixer_cli.options import Several, Values, on_a_backend
+from keras_mixer_cli.options import Several, Values, is_run, on_a_backend
 
 
 @click.command(cls=Several)
@@ -34,8 +34,8 @@ from keras_mixer_cli.options import Several, Values, on_a_backend
 def visualize(target, model, gelu, images, blocks, units, output) -> None:
     """Draw the weights of TARGET, and what its predictions rest on.
 
-    TARGET is a run directory or a .keras file; or, with --model, a weight file (.keras,
-    .weights.h5, .npz, .safetensors, .pth) or the name of published weights.
+    TARGET is a run directory, hf://user/name[@revision] or a .keras file; or, with --model, a
+    weight file (.keras, .weights.h5, .npz, .safetensors, .pth) or the name of published weights.
     """
     import numpy as np
 
@@ -58,7 +58,8 @@ def visualize(target, model, gelu, images, blocks, units, output) -> None:
     mixing = [library.token_mixing_units(net, block) for block in blocks]
     patches = library.stem_units(net)
 
-    default = pathlib.Path(target if model is None else "", "visualize")
+    own = model is None and not target.startswith("hf://")  # The hub's cache is not written in.
+    default = pathlib.Path(target if own else "", "visualize")
     folder = default if output is None else pathlib.Path(output)
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -87,7 +88,7 @@ def _load(target: str, model: str | None, gelu: str | None, head: bool):
     from keras_mixer.weights import class_names
     from keras_mixer_cli.find_model import find_model
 
-    if os.path.isdir(target):
+    if is_run(target):
         if model or gelu:
             raise click.UsageError("--model and --gelu are for weights; a run knows its own.")
         run = runs.load_run(target)

@@ -150,18 +150,24 @@ def _check(record) -> list[tuple]:
 
 
 @weights.command()
-@click.argument("source", type=click.Path(exists=True))
+@click.argument("source")
 @click.argument("target", type=click.Path())
 @on_a_backend
 def convert(source, target) -> None:
     """Write the weights of SOURCE as TARGET, bit for bit.
 
-    SOURCE is a run directory or a weight file; TARGET ends in .npz for the official code, or in
-    .safetensors for timm.
+    SOURCE is a run directory, hf://user/name[@revision] or a weight file; TARGET ends in .npz for
+    the official code, or in .safetensors for timm.
     """
     from keras_mixer import weights as library
 
+    if source.startswith("hf://"):
+        from keras_mixer import runs
+
+        source = runs.load_run(source).path
     if os.path.isdir(source):
         source = os.path.join(source, "model.keras")
+    elif not os.path.exists(source):
+        raise click.BadParameter(f"Path {source!r} does not exist.", param_hint="SOURCE")
     count = library.convert(source, target)
     click.echo(f"wrote {count} arrays to {target}")

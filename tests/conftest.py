@@ -71,3 +71,23 @@ def image_folder(tmp_path, rng):
             pixels[..., channel] += 180
             Image.fromarray(pixels).save(root / label / f"{i}.{'png' if i % 2 else 'jpg'}")
     return root
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A hub on loopback, a login for it, and an empty cache; large files go the plain way."""
+    import huggingface_hub
+    from hub import TOKEN, Hub
+    from huggingface_hub import constants, utils
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no login"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.delenv("KERAS_MIXER_OFFLINE")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    utils.disable_progress_bars()
+    with Hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
+        huggingface_hub.close_session()
+    utils.enable_progress_bars()

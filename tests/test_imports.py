@@ -25,7 +25,7 @@ ALLOWED = {
     ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
     "runs": (
-        {"specs", "layers", "models", "data", "distribution"}
+        {"specs", "layers", "weights", "models", "data", "distribution"}
         | {"training", "evaluation", "profiling"},
         {"keras", "numpy"},
     ),
@@ -44,7 +44,7 @@ INSIDE = {
     "evaluation": {"matplotlib"},
     "profiling": {"jax", "torch", "tensorflow", "matplotlib"},
     "visualize": {"matplotlib"},
-    "runs": {"filelock", "matplotlib", "tensorboardX", "torch"},
+    "runs": {"filelock", "huggingface_hub", "matplotlib", "tensorboardX", "torch"},
     "data": {
         *("PIL", "sklearn", "tensorflow", "tensorflow_datasets"),
         *("array_record", "google_crc32c", "keras_cv"),

@@ -28,6 +28,7 @@ _PAPER = (
         steps=20_000,
         by_hand=True,
         homepage="https://image-net.org/",
+        hub="ILSVRC/imagenet-1k",
     ),
     Dataset(
         "imagenet_real",
@@ -67,6 +68,7 @@ _PAPER = (
         images="50,000 / 10,000",
         steps=10_000,
         homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
+        hub="uoft-cs/cifar10",
     ),
     Dataset(
         "cifar100",
@@ -77,6 +79,7 @@ _PAPER = (
         images="50,000 / 10,000",
         steps=10_000,
         homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
+        hub="uoft-cs/cifar100",
     ),
     Dataset(
         "pets",

@@ -48,6 +48,7 @@ class Dataset:
         by_hand: whether its files have to be downloaded by hand; `load` says how.
         homepage: where its publisher describes it and states the licence.
         unavailable: why it cannot be loaded by name, and what to do instead.
+        hub: its name on the Hugging Face hub, for model cards; empty where there is no settled one.
     """
 
     name: str
@@ -66,3 +67,4 @@ class Dataset:
     by_hand: bool = False
     homepage: str = ""
     unavailable: str | None = None
+    hub: str = ""

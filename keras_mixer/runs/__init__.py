@@ -3,6 +3,7 @@
 from keras_mixer.runs.comparison import Compared, compare
 from keras_mixer.runs.directory import Run, RunInUseError, find_runs, load_run, read_config
 from keras_mixer.runs.experiment import Place, Request, run, train_along
+from keras_mixer.runs.share import Pushed, push
 from keras_mixer.runs.shuffle import Shuffled, shuffle_study
 from keras_mixer.runs.suites import SUITES, Suite, SuiteResult, TaskResult, run_suite
 
@@ -10,6 +11,7 @@ __all__ = [
     "SUITES",
     "Compared",
     "Place",
+    "Pushed",
     "Request",
     "Run",
     "RunInUseError",
@@ -20,6 +22,7 @@ __all__ = [
     "compare",
     "find_runs",
     "load_run",
+    "push",
     "read_config",
     "run",
     "run_suite",

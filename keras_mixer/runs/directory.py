@@ -13,12 +13,16 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from keras_mixer.distribution import alone, copy_of
+from keras_mixer.runs.hub import fetch_run
+from keras_mixer.runs.hub_names import is_hub_name
+from keras_mixer.runs.known_classes import check_classes
 from keras_mixer.training.checkpoint import differences, in_one_step, write_text
 
 RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
@@ -43,18 +47,32 @@ class Run:
     label_names: tuple[str, ...]
 
     def load_model(self) -> keras.Model:
-        """The trained model, not compiled; it gives logits."""
-        return keras.saving.load_model(self.path / "model.keras", compile=False)
+        """The trained model, not compiled; it gives logits.
+
+        Raises:
+            ValueError: it has code of its own in it, or classes that are not known here.
+        """
+        check_classes(self.path / "model.keras")
+        return keras.saving.load_model(self.path / "model.keras", compile=False, safe_mode=True)
 
 
 def load_run(path: str | os.PathLike) -> Run:
     """Reads the directory of a finished run.
 
+    Args:
+        path: the directory; or `hf://user/name[@revision]`, a run that was pushed to the Hugging
+            Face hub, which is fetched once. A branch is asked for what is newest, and a line on
+            stderr says what is downloaded.
+
     Raises:
         FileNotFoundError: it is none, or its run has not finished.
         ValueError: its files cannot be read.
+        PermissionError, ConnectionError: the hub cannot be asked.
     """
-    run = pathlib.Path(path)
+    if is_hub_name(path):
+        run = fetch_run(str(path), lambda line: print(line, file=sys.stderr))
+    else:
+        run = pathlib.Path(path)
     config = read_config(run)
     if not config.get("finished"):
         raise FileNotFoundError(
@@ -63,7 +81,10 @@ def load_run(path: str | os.PathLike) -> Run:
     for name in ("labels.json", "model.keras"):
         if not (run / name).is_file():
             raise FileNotFoundError(f"{run} is not the directory of a run: it has no {name}.")
-    return Run(run, config, tuple(read_json(run / "labels.json")))
+    labels = read_json(run / "labels.json")
+    if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
+        raise ValueError(f"{run / 'labels.json'} holds no list of names.")
+    return Run(run, config, tuple(labels))
 
 
 def read_config(path: str | os.PathLike, name: str = RUN) -> dict:

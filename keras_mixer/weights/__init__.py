@@ -4,7 +4,7 @@ from keras_mixer.weights.arrays import StoredArray, stored
 from keras_mixer.weights.assign import LoadReport, assign
 from keras_mixer.weights.classes import class_names
 from keras_mixer.weights.convert import convert
-from keras_mixer.weights.fetch import cache_dir, fetch, is_cached, read_record
+from keras_mixer.weights.fetch import cache_dir, fetch, is_cached, offline, read_record
 from keras_mixer.weights.formats import Weights, check_file, open_file, open_weights
 from keras_mixer.weights.registry import WEIGHTS, WeightsRecord, find, records_named
 from keras_mixer.weights.resolution import change_grid, check_resolution, fit_to_image
@@ -26,6 +26,7 @@ __all__ = [
     "find",
     "fit_to_image",
     "is_cached",
+    "offline",
     "open_file",
     "open_weights",
     "read_record",

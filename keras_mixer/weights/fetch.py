@@ -26,6 +26,12 @@ def cache_dir() -> pathlib.Path:
     return pathlib.Path(home, "models", "keras_mixer")
 
 
+def offline() -> str | None:
+    """The name of the environment variable that forbids the network, or `None`."""
+    on = ("1", "true", "yes", "on")
+    return next((name for name in _OFFLINE if os.environ.get(name, "").lower() in on), None)
+
+
 def is_cached(file_name: str) -> bool:
     """Whether the cache holds `file_name`."""
     return (cache_dir() / file_name).is_file()
@@ -70,9 +76,8 @@ def fetch(
         _check_cached(path, check)
         return path
     try:
-        for name in _OFFLINE:
-            if os.environ.get(name, "").lower() in ("1", "true", "yes", "on"):
-                raise ConnectionError(f"{name} is set")
+        if variable := offline():
+            raise ConnectionError(f"{variable} is set")
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{path}.lock"):

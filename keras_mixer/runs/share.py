@@ -1,0 +1,147 @@
+"""Hands a trained run on: to the Hugging Face hub, or to a directory to move it in another way."""
+
+import dataclasses
+import filecmp
+import json
+import os
+import pathlib
+import re
+import shutil
+import zipfile
+
+from keras_mixer.runs.card import model_card
+from keras_mixer.runs.directory import Run, load_run
+from keras_mixer.runs.hub import Change, push_files
+from keras_mixer.runs.hub_names import HubName, is_hub_name, is_revision, parse
+from keras_mixer.runs.known_classes import check_classes
+from keras_mixer.runs.privacy import without_private
+from keras_mixer.training.checkpoint import in_one_step
+
+CARD = "README.md"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pushed:
+    """What was pushed.
+
+    Args:
+        target: what `load_run` takes.
+        sizes: bytes by name of file.
+        change: what that did there.
+    """
+
+    target: str
+    sizes: dict[str, int]
+    change: Change
+
+
+def push(
+    run: Run | str | os.PathLike,
+    target: str | os.PathLike,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    message: str | None = None,
+    license: str | None = None,
+) -> Pushed:
+    """Pushes a finished run: `model.keras`, `labels.json`, a cleaned `run.json`, a model card.
+
+    `run.json` goes without paths, user names and host names of this computer; pictures, histories
+    and reports stay here. On the hub it is one commit: what it replaces stays in the history.
+
+        keras_mixer.runs.push("runs/digits-mixer_ti4-1", "hf://user/digits", license="mit")
+
+    Args:
+        run: the run, or what `load_run` takes.
+        target: `hf://user/name`, made if it does not exist; or a directory that is empty, not
+            there, or holds an earlier push and nothing else.
+        private: whether a new repository is private.
+        revision: the branch of the hub, made if it does not exist; by default `main`.
+        message: of the commit.
+        license: the hub's short name of the licence, such as `"apache-2.0"`; left out, the card
+            says that none was stated.
+
+    Returns:
+        What was pushed, and what it replaced.
+
+    Raises:
+        FileExistsError: the directory holds something else.
+        ValueError: the run's model has classes that others do not have, or an argument is wrong.
+        FileNotFoundError, PermissionError, ConnectionError: see `keras_mixer.runs.hub`.
+    """
+    if license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", license):
+        raise ValueError(
+            f"license={license!r} is no short name of the hub, such as apache-2.0, cc-by-4.0, mit "
+            "or other: https://huggingface.co/docs/hub/repositories-licenses."
+        )
+    on_hub = is_hub_name(target)
+    if not on_hub and (private or revision or message):
+        raise ValueError("`private`, `revision` and `message` are for hf://user/name.")
+    place = _with_revision(parse(str(target)), revision) if on_hub else None
+    if message is not None and not message.strip():
+        raise ValueError("`message` must say something, or be left out.")
+    run = run if isinstance(run, Run) else load_run(run)
+    model = run.path / "model.keras"
+    check_classes(model)
+    config = without_private(run.config)
+    labels = list(run.label_names)
+    card = model_card(
+        config,
+        run.label_names,
+        _image_size(model),
+        place=str(place) if place else pathlib.Path(target).name,
+        license=license,
+    )
+    files: dict[str, bytes | pathlib.Path] = {
+        CARD: card.encode("utf-8", "replace"),  # A name of a file may be no UTF-8.
+        "labels.json": (json.dumps(labels, indent=2) + "\n").encode(),
+        "run.json": (json.dumps(config, indent=2) + "\n").encode(),
+        "model.keras": model,
+    }
+    if place:
+        message = message or f"Push {config['model']} on {config['data']}"
+        change = push_files(place, files, message, private=private)
+    else:
+        change = _into_directory(pathlib.Path(target), files)
+    sizes = {n: len(f) if isinstance(f, bytes) else f.stat().st_size for n, f in files.items()}
+    return Pushed(str(place or target), sizes, change)
+
+
+def _with_revision(name: HubName, revision: str | None) -> HubName:
+    if revision is None:
+        return name
+    if name.revision not in (None, revision):
+        raise ValueError(f"{name} and revision={revision!r} are two branches. Give one of them.")
+    if not is_revision(revision):
+        raise ValueError(f"revision={revision!r} is no name of a branch, such as main.")
+    return dataclasses.replace(name, revision=revision)
+
+
+def _image_size(model: pathlib.Path) -> tuple[int, int]:
+    """Height and width in pixels of a saved model's images, without loading it."""
+    with zipfile.ZipFile(model) as archive:
+        layers = json.loads(archive.read("config.json"))["config"].get("layers", [])
+    shapes = [layer["config"].get("batch_shape") for layer in layers]
+    _, *shape = next((shape for shape in shapes if shape), (None, 0, 0, 0))
+    return tuple(shape[1:] if shape[0] in (1, 3) else shape[:2])
+
+
+def _into_directory(path: pathlib.Path, files: dict[str, bytes | pathlib.Path]) -> Change:
+    """Writes files into a directory of their own."""
+    there = {p.name for p in path.iterdir()} if path.is_dir() else set()
+    if (path.exists() and not path.is_dir()) or there - {*files} or (there and CARD not in there):
+        raise FileExistsError(
+            f"{path} holds something else than an earlier push, and nothing is overwritten. Choose "
+            "another directory or empty it."
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    replaced = []
+    for name, content in files.items():
+        with in_one_step(path / name) as temporary:
+            if isinstance(content, bytes):
+                temporary.write_bytes(content)
+            else:
+                shutil.copyfile(content, temporary)
+            if name in there and not filecmp.cmp(temporary, path / name, shallow=False):
+                replaced.append(name)
+    return Change(str(path), replaced=tuple(replaced))
