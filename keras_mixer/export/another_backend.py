@@ -22,22 +22,27 @@ def check_installed(row: Format) -> None:
         )
 
 
-def writer_of(row: Format) -> str:
+def writer_of(row: Format, quantize: str) -> str:
     """The backend that writes a format: the running one if it can, else an installed one.
 
     Raises:
         ModuleNotFoundError: none of those that can is installed.
     """
     running = keras.backend.backend()
-    if running in row.writers:
+    writers = row.writers if quantize == "none" else row.int8_writers
+    if running in writers:
         return running
-    for backend in row.writers:
+    for backend in writers:
         if _installed(backend):
             return backend
     raise ModuleNotFoundError(
-        f"Keras cannot write {row.title} on the backend {running!r}, and none that can is "
-        "installed. Run: " + " or ".join(f'pip install "keras-mixer[{b}]"' for b in row.writers)
+        f"{row.title}{_mode(quantize)} is not written on the backend {running!r}, and none that can "
+        "is installed. Run: " + " or ".join(f'pip install "keras-mixer[{b}]"' for b in writers)
     )
+
+
+def _mode(quantize: str) -> str:
+    return "" if quantize == "none" else f" in {quantize}"
 
 
 def needs_own_process(writer: str) -> bool:

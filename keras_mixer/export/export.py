@@ -90,7 +90,7 @@ def export(
     row = format_named(format, quantize)
     _check_path(path, row)
     check_installed(row)
-    writer = writer_of(row)
+    writer = writer_of(row, quantize)
     if policy := _mixed(model):
         say(f"precision: written in float32; the model computes in {policy}")
     model = in_float32(model)
@@ -106,8 +106,8 @@ def export(
         }
         if writer != keras.backend.backend():
             say(
-                f"export: Keras cannot write {row.title} on {keras.backend.backend()}; the saved "
-                f"model is loaded and written under {writer}, in another process"
+                f"export: {row.title} is not written on {keras.backend.backend()}; the saved model "
+                f"is loaded and written under {writer}, in another process"
             )
         if needs_own_process(writer):
             write_under(writer, model, written, **how)

@@ -17,7 +17,8 @@ class Format:
         modules: what writing and running it takes besides the backend that writes.
         extra: the extra of this package that installs them.
         more: suffixes of what lies beside the file and belongs to it.
-        no_int8: why it is not written in int8, or `None` where it is.
+        int8_writers: those of them that write it in int8.
+        no_int8: why none does.
     """
 
     name: str
@@ -27,11 +28,13 @@ class Format:
     modules: tuple[str, ...]
     extra: str
     more: tuple[str, ...] = ()
+    int8_writers: tuple[str, ...] = ("tensorflow",)
     no_int8: str | None = None
 
 
 # Tried with Keras 3.15, TensorFlow 2.21, PyTorch 2.13. JAX writes none of them here: its SavedModel
-# needs TensorFlow anyway, its ONNX needs jax2onnx with flax, equinox and orbax.
+# needs TensorFlow anyway, its ONNX needs jax2onnx with flax, equinox and orbax. PyTorch's ONNX of
+# int8 layers holds their kernels as floats and is as large as without.
 FORMATS = {
     row.name: row
     for row in (
@@ -60,6 +63,7 @@ FORMATS = {
             ("openvino",),
             "openvino",
             more=(".bin",),
+            int8_writers=(),
             no_int8="it computes Keras' int8 layers wrongly (off by 0.11 in a probability). "
             "Quantise the file with OpenVINO's own tool, NNCF",
         ),
@@ -70,6 +74,7 @@ FORMATS = {
             ("torch",),
             ("torch",),
             "torch",
+            int8_writers=(),
             no_int8="the file gets larger (2.25 MiB for 1.62 of mixer_ti4). Quantise the file with "
             "torchao",
         ),
