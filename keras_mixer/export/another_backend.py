@@ -36,8 +36,8 @@ def writer_of(row: Format, quantize: str) -> str:
         if _installed(backend):
             return backend
     raise ModuleNotFoundError(
-        f"{row.title}{_mode(quantize)} is not written on the backend {running!r}, and none that can "
-        "is installed. Run: " + " or ".join(f'pip install "keras-mixer[{b}]"' for b in writers)
+        f"{row.title}{_mode(quantize)} is not written on the backend {running!r}, and none that "
+        "can is installed. Run: " + " or ".join(f'pip install "keras-mixer[{b}]"' for b in writers)
     )
 
 

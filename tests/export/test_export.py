@@ -92,8 +92,6 @@ def test_round_trip(name, preprocessing, model, digits, tmp_path):
         assert json.loads(stored["input"]) == about["input"]
     more = {"model.bin"} if name == "openvino" else set()
     assert {p.name for p in tmp_path.iterdir()} == {path.name, f"{path.name}.json"} | more
-        {"model.bin"} if name == "openvino" else set()
-    )
 
 
 @pytest.mark.skipif(not INT8, reason="writes nothing in int8")
