@@ -39,7 +39,11 @@ def lint(session: nox.Session) -> None:
 @nox.parametrize("backend", ["tensorflow", "jax", "torch"], ids=["tensorflow", "jax", "torch"])
 def tests(session: nox.Session, backend: str) -> None:
     """The tests on one backend; JAX and PyTorch without TensorFlow, so that a need of it shows."""
-    extras = "tensorflow,data,peers" if backend == "tensorflow" else backend
+    extras = {
+        "tensorflow": "tensorflow,data,peers,onnx,litert,openvino",
+        "jax": "jax",  # Writes no format itself, and says so.
+        "torch": "torch,onnx,openvino",
+    }[backend]
     reference = ["optax"] if backend == "jax" else []  # tests/training/optax_reference.py
     session.install(*CONSTRAINTS, f".[{extras},digits,test]", *reference)
     if backend != "tensorflow":

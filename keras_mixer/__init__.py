@@ -34,7 +34,7 @@ from keras_mixer.specs import SPECS, MixerSpec
 from keras_mixer.training import finetune, pretrain
 
 if _TYPE_CHECKING:
-    from keras_mixer import evaluation, profiling, runs, visualize
+    from keras_mixer import evaluation, export, profiling, runs, visualize
 
 __version__ = "0.1.0"
 
@@ -59,6 +59,7 @@ __all__ = [
     "decode_predictions",
     "distribution",
     "evaluation",
+    "export",
     "finetune",
     "models",
     "preprocess_input",
@@ -71,7 +72,7 @@ __all__ = [
 ]
 
 # What judges, measures and keeps runs is imported on first use: who builds a model does not wait.
-_LATER = ("evaluation", "profiling", "runs", "visualize")
+_LATER = ("evaluation", "export", "profiling", "runs", "visualize")
 
 
 def __getattr__(name):

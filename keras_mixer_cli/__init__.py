@@ -14,6 +14,7 @@ from keras_mixer_cli.benchmark import benchmark
 from keras_mixer_cli.compare import compare, shuffle_study
 from keras_mixer_cli.datasets import datasets
 from keras_mixer_cli.evaluate import evaluate
+from keras_mixer_cli.export import export
 from keras_mixer_cli.fewshot import fewshot
 from keras_mixer_cli.models import models
 from keras_mixer_cli.plan import plan
@@ -35,7 +36,7 @@ def commands() -> None:
 
 for command in (
     *(finetune, pretrain, evaluate, predict, fewshot, vtab, transfer, compare, shuffle_study),
-    *(benchmark, plan, visualize, push, runs, recipes, models, weights, datasets),
+    *(export, push, benchmark, plan, visualize, runs, recipes, models, weights, datasets),
 ):
     commands.add_command(command)
 

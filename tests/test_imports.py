@@ -24,6 +24,7 @@ ALLOWED = {
         {"keras", "numpy"},
     ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
+    "export": ({"preprocessing", "data", "training"}, {"keras", "numpy"}),
     "runs": (
         {"specs", "layers", "weights", "models", "data", "distribution"}
         | {"training", "evaluation", "profiling"},
@@ -43,6 +44,10 @@ INSIDE = {
     "models": {"keras_hub"},
     "evaluation": {"matplotlib"},
     "profiling": {"jax", "torch", "tensorflow", "matplotlib"},
+    "export": {
+        *("torch", "tensorflow", "onnx", "onnxruntime", "tf2onnx"),
+        *("openvino", "ai_edge_litert"),
+    },
     "visualize": {"matplotlib"},
     "runs": {"filelock", "huggingface_hub", "matplotlib", "tensorboardX", "torch"},
     "data": {
@@ -85,9 +90,9 @@ def test_imports_go_one_way(path):
             assert first in allowed, f"{part} imports {module}{' at the top' if at_top else ''}"
 
 
-def test_only_data_and_measurements_touch_tensorflow():
+def test_only_data_measurements_and_export_touch_tensorflow():
     users = {part_of(p) for p in FILES for m, _ in imports(p) if m.startswith("tensorflow")}
-    assert users == {"data", "distribution", "profiling"}
+    assert users == {"data", "distribution", "export", "profiling"}
 
 
 def test_the_command_imports_nothing_heavy_at_the_top():

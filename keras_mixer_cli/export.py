@@ -1,0 +1,155 @@
+"""`keras-mixer export`"""
+
+import functools
+import os
+import pathlib
+
+import click
+
+from keras_mixer_cli.options import is_run, on_a_backend
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["onnx", "tf_saved_model", "litert", "openvino", "torch"]),
+    required=True,
+    help="What to write.",
+)
+@click.option(
+    "--quantize",
+    type=click.Choice(["none", "int8"]),
+    default="none",
+    show_default=True,
+    help="int8: weights of 8 bits.",
+)
+@click.option(
+    "--preprocessing",
+    is_flag=True,
+    help="Take uint8 pixels and give probabilities. Default: what the model takes and gives.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=pathlib.Path),
+    help="File, or folder of a SavedModel. Default: beside the model, or here for one of the hub.",
+)
+@click.option(
+    "--images",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder of pictures to compare on. Default: the held-out images of the run.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1), default=1000, show_default=True, help="Pictures compared."
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=1e-4,
+    show_default=True,
+    help="Largest difference allowed, as a share of the largest output or of 1; not for int8.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False),
+    help="Where TensorFlow Datasets keeps data.",
+)
+@on_a_backend
+def export(
+    target, format_name, quantize, preprocessing, output, images, limit, tolerance, data_dir
+) -> None:
+    """Write the model of TARGET for another runtime, and compare it there with Keras.
+
+    TARGET is the directory of a run, hf://user/name[@revision] or a .keras file. Exit code 1 where the file gives other
+    results than the model; it is kept then. What it takes and gives is told by the JSON file beside
+    it.
+    """
+    from keras_mixer import export as library
+    from keras_mixer.export.formats import format_named
+    from keras_mixer_cli.find_model import find_model
+    from keras_mixer_cli.tables import percent, show
+
+    if not (is_run(target) or (target.endswith(".keras") and os.path.isfile(target))):
+        raise click.BadParameter(
+            f"{target!r} is neither a run directory, nor hf://user/name, nor a .keras file that "
+            "exists.",
+            param_hint="TARGET",
+        )
+    row = format_named(format_name, quantize)
+    found = find_model(target)
+    split = _pictures(images) if images else _held_out(found, data_dir)
+    if output is None:
+        stem = "model" if found.run else pathlib.Path(target).stem
+        folder = pathlib.Path(target) if os.path.isdir(target) else pathlib.Path(target).parent
+        if target.startswith("hf://"):
+            folder = pathlib.Path()  # The hub's cache is not written in.
+        mode = "" if quantize == "none" else f"-{quantize}"
+        output = folder / f"{stem}{mode}{row.suffix}"
+    done = library.export(
+        found.model,
+        output,
+        split.subset(range(min(limit, len(split)))),
+        format=format_name,
+        quantize=quantize,
+        preprocessing=preprocessing,
+        crop=found.run.config["recipe"]["evaluation_crop"] if found.run else "resmall_crop",
+        label_names=found.label_names,
+        labelled=images is None,
+        tolerance=tolerance,
+        say=functools.partial(click.echo, err=True),
+    )
+    one = done.comparison
+    show(
+        f"{output}: {row.title}, compared on {one.images:,} images. ms: one image, beside Keras.",
+        {
+            "format": "left",
+            "quantize": "left",
+            **dict.fromkeys(
+                ("MiB", "ms", "Keras ms", "difference", "agreement", "top-1", "Keras top-1"),
+                "right",
+            ),
+        },
+        [
+            (
+                *(format_name, quantize, f"{done.size / 2**20:.2f}"),
+                *(f"{1000 * one.seconds:.2f}", f"{1000 * one.keras_seconds:.2f}"),
+                *(f"{one.difference:.1e}", percent(one.agreement)),
+                *(percent(one.top_1), percent(one.keras_top_1)),
+            )
+        ],
+    )
+
+
+def _pictures(folder: str):
+    """The pictures in and below a folder, as a split without real labels."""
+    import numpy as np
+
+    from keras_mixer.data import Split
+    from keras_mixer.data.folder import SUFFIXES
+
+    paths = sorted(
+        str(path) for path in pathlib.Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES
+    )
+    if not paths:
+        raise click.BadParameter(f"{folder} holds no pictures.", param_hint="--images")
+    return Split(paths, np.zeros(len(paths), int), paths)
+
+
+def _held_out(found, data_dir):
+    """What a run is judged on."""
+    import keras_mixer
+
+    if found.run is None:
+        raise click.UsageError(
+            f"{found.name} is no run, which would have pictures of its own: give --images, a "
+            "folder of some that it may be compared on."
+        )
+    name = found.run.config["data"]
+    data = keras_mixer.data.load(name, data_dir)
+    if data.test.fingerprint() != found.run.config["test_fingerprint"]:
+        raise ValueError(
+            f"{name} has changed since the run: its held-out images are other ones. Give --images, "
+            "a folder of pictures to compare on."
+        )
+    return data.test

@@ -1,0 +1,39 @@
+"""A run of JAX in formats that other backends write, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.cross
+
+CODE = """
+import sys, keras_mixer_cli
+arguments = ["--model", "mixer_ti4", "--weights", "none", "--steps", "5", "--batch-size", "4"]
+assert keras_mixer_cli.main(["finetune", "digits", *arguments, "--output", "run", "--quiet"]) == 0
+for name in ("onnx", "tf_saved_model", "litert", "openvino", "torch"):
+    assert keras_mixer_cli.main(["export", "run", "--format", name, "--preprocessing"]) == 0, name
+"""
+
+
+def test_a_run_of_jax(tmp_path):
+    env = {**os.environ, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "150"}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = [line.split() for line in done.stdout.splitlines()]
+    for name, writer in (
+        *((name, "tensorflow") for name in ("onnx", "tf_saved_model", "litert", "openvino")),
+        ("torch", "torch"),
+    ):
+        (row,) = [row for row in rows if row[:2] == [name, "none"]]
+        assert row[6:8] == ["100.00", "%"]
+        assert row[8:10] == row[10:12]
+        assert f"is loaded and written under {writer}, in another process" in done.stderr
