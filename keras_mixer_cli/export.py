@@ -61,9 +61,9 @@ def export(
 ) -> None:
     """Write the model of TARGET for another runtime, and compare it there with Keras.
 
-    TARGET is the directory of a run, hf://user/name[@revision] or a .keras file. Exit code 1 where the file gives other
-    results than the model; it is kept then. What it takes and gives is told by the JSON file beside
-    it.
+    TARGET is the directory of a run, hf://user/name[@revision] or a .keras file. Exit code 1 where
+    the file gives other results than the model; it is kept then. What it takes and gives is told by
+    the JSON file beside it.
     """
     from keras_mixer import export as library
     from keras_mixer.export.formats import format_named
@@ -72,8 +72,8 @@ def export(
 
     if not (is_run(target) or (target.endswith(".keras") and os.path.isfile(target))):
         raise click.BadParameter(
-            f"{target!r} is neither a run directory, nor hf://user/name, nor a .keras file that "
-            "exists.",
+            f"{target!r} is neither a run directory nor a .keras file that exists, nor "
+            "hf://user/name.",
             param_hint="TARGET",
         )
     row = format_named(format_name, quantize)
