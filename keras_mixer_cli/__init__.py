@@ -20,6 +20,7 @@ from keras_mixer_cli.plan import plan
 from keras_mixer_cli.predict import predict
 from keras_mixer_cli.recipes import recipes
 from keras_mixer_cli.runs import runs
+from keras_mixer_cli.serve import serve
 from keras_mixer_cli.suites import transfer, vtab
 from keras_mixer_cli.training import finetune, pretrain
 from keras_mixer_cli.visualize import visualize
@@ -34,7 +35,7 @@ def commands() -> None:
 
 for command in (
     *(finetune, pretrain, evaluate, predict, fewshot, vtab, transfer, compare, shuffle_study),
-    *(benchmark, plan, visualize, runs, recipes, models, weights, datasets),
+    *(benchmark, plan, visualize, serve, runs, recipes, models, weights, datasets),
 ):
     commands.add_command(command)
 

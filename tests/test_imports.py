@@ -29,6 +29,10 @@ ALLOWED = {
         | {"training", "evaluation", "profiling"},
         {"keras", "numpy"},
     ),
+    "serving": (
+        {"data", "evaluation", "runs"},
+        {"keras", "numpy", "fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"},
+    ),
     "visualize": (
         {"specs", "layers", "preprocessing", "data", "evaluation", "runs"},
         {"keras", "numpy"},
@@ -44,6 +48,7 @@ INSIDE = {
     "evaluation": {"matplotlib"},
     "profiling": {"jax", "torch", "tensorflow", "matplotlib"},
     "visualize": {"matplotlib"},
+    "serving": {"PIL"},
     "runs": {"filelock", "matplotlib", "tensorboardX", "torch"},
     "data": {
         *("PIL", "sklearn", "tensorflow", "tensorflow_datasets"),
