@@ -13,7 +13,7 @@ except ModuleNotFoundError as error:
 
 from keras_mixer.serving.app import create_app
 from keras_mixer.serving.batching import Batcher, QueueFullError
-from keras_mixer.serving.classifier import Classifier, Ranked
+from keras_mixer.serving.classifier import Classifier, ModelError, Ranked
 from keras_mixer.serving.server import Server, address, listen, serve
 from keras_mixer.serving.service import Service
 from keras_mixer.serving.upload import FORMATS, MAX_BYTES, MAX_PIXELS, read_upload
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_PIXELS",
     "Batcher",
     "Classifier",
+    "ModelError",
     "QueueFullError",
     "Ranked",
     "Server",

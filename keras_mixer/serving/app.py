@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from typing import Annotated, Any
 
 import keras
@@ -14,12 +15,13 @@ from starlette.requests import ClientDisconnect
 from keras_mixer.data import UnknownFormatError, UnreadableImageError
 from keras_mixer.serving.batching import QueueFullError
 from keras_mixer.serving.body import JSON, RAW, Pictures, describe
-from keras_mixer.serving.classifier import Ranked
+from keras_mixer.serving.classifier import ModelError, Ranked
 from keras_mixer.serving.metrics import GONE, Measured
 from keras_mixer.serving.service import Service
 from keras_mixer.serving.upload import FORMATS
 
 PATH = "/v1/classify"
+LOG = logging.getLogger("keras_mixer.serving")
 
 
 class Answer(BaseModel):
@@ -122,9 +124,13 @@ def _add_problems(app: FastAPI) -> None:
     def full(error: Exception) -> str:
         return f"{error} Try again in a second."
 
+    def failed(error: Exception) -> str:
+        LOG.error("a request failed", exc_info=error)
+        return "The server failed on this request. Its log says why."
+
     problem(UnknownFormatError, 415)
     problem(UnreadableImageError, 422)
     problem(RequestValidationError, 422, lambda error: describe(error.errors()))
     problem(QueueFullError, 503, full, **{"Retry-After": "1"})
     problem(ClientDisconnect, GONE)
-    problem(Exception, 500, lambda error: "The server failed on this request. Its log says why.")
+    problem(ModelError, 500, failed)

@@ -13,6 +13,10 @@ from keras_mixer.evaluation import probabilities_of
 from keras_mixer.runs import load_run
 
 
+class ModelError(RuntimeError):
+    """The model failed on a picture that could be read."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Ranked:
     """One class of a picture, and how sure the model is.
@@ -104,10 +108,10 @@ class Classifier:
             top: how many; all of them if there are fewer.
 
         Raises:
-            FloatingPointError: one of them is not a number.
+            ModelError: one of them is not a number.
         """
         if not np.isfinite(probabilities).all():
-            raise FloatingPointError(f"{self.name} gave scores that are not numbers.")
+            raise ModelError(f"{self.name} gave scores that are not numbers.")
         best = np.argsort(-probabilities, kind="stable")[:top]
         return [Ranked(int(i), self.label_names[i], float(probabilities[i])) for i in best]
 

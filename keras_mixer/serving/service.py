@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from keras_mixer.serving.batching import Batcher
 from keras_mixer.serving.body import read_body, uploads
-from keras_mixer.serving.classifier import Classifier, Ranked
+from keras_mixer.serving.classifier import Classifier, ModelError, Ranked
 from keras_mixer.serving.metrics import Metrics
 from keras_mixer.serving.upload import MAX_BYTES, MAX_PIXELS, read_upload
 
@@ -80,6 +80,7 @@ class Service:
         Raises:
             QueueFullError: there is no place for it; what it holds was not read.
             UnreadableImageError: one of its pictures cannot be read.
+            ModelError: the model fails on one of them.
             fastapi.HTTPException: as in `read_body` and `uploads`.
             starlette.requests.ClientDisconnect: its sender went away; its pictures are dropped.
         """
@@ -102,7 +103,10 @@ class Service:
             *(self._in_pool(self._image, name, data) for name, data in pictures.items())
         )
         rows = [asyncio.wrap_future(self._batcher.submit(image)) for image in images]
-        return await asyncio.gather(*rows)
+        try:
+            return await asyncio.gather(*rows)
+        except Exception as error:
+            raise ModelError(f"{self.classifier.name} failed: {error}") from error
 
     def _image(self, name: str, data: bytes) -> np.ndarray:
         picture = read_upload(data, max_bytes=self.max_bytes, max_pixels=self.max_pixels, name=name)
