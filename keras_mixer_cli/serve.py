@@ -89,29 +89,29 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
         raise click.BadParameter(
             f"{queue} is less than --max-batch {max_batch}.", param_hint="--queue"
         )
-    bound = serving.listen(host, port)
-    found = find_model(target, weights=weights)
-    if crop is None:
-        crop = found.run.config["recipe"]["evaluation_crop"] if found.run else "resmall_crop"
-    names = _read(labels) if labels else found.label_names
-    if weights and names is None:
-        names = _published(weights)
-    classifier = serving.Classifier(found.model, names, crop=crop, name=found.name)
-    service = serving.Service(
-        classifier, max_batch=max_batch, max_wait=max_wait / 1000, places=queue, **limits
-    )
-    click.echo(
-        f"{serving.address(bound)} serves {classifier.name}: {len(classifier.label_names)} classes"
-    )
-    if host not in LOOPBACK:
-        click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
+    with serving.listen(host, port) as bound:
+        found = find_model(target, weights=weights)
+        if crop is None:
+            crop = found.run.config["recipe"]["evaluation_crop"] if found.run else "resmall_crop"
+        names = _read(labels) if labels else found.label_names
+        if weights and names is None:
+            names = _published(weights)
+        classifier = serving.Classifier(found.model, names, crop=crop, name=found.name)
+        service = serving.Service(
+            classifier, max_batch=max_batch, max_wait=max_wait / 1000, places=queue, **limits
+        )
+        classes = len(classifier.label_names)
+        click.echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
+        if host not in LOOPBACK:
+            click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
+        service.ready.add_done_callback(_say)
+        serving.serve(service, bound)
 
-    def say(ready) -> None:
-        if ready.exception() is None:
-            click.echo("ready", err=True)
 
-    service.ready.add_done_callback(say)
-    serving.serve(service, bound)
+def _say(ready) -> None:
+    """That the warm-up is over; its error is told at the end."""
+    if ready.exception() is None:
+        click.echo("ready", err=True)
 
 
 def _read(labels: str) -> list[str]:

@@ -90,14 +90,14 @@ def serve(service: Service, bound: socket.socket) -> None:
 
     Args:
         service: what answers; it is closed at the end.
-        bound: as `listen` gives it; likewise.
+        bound: as `listen` gives it.
 
     Raises:
         Exception: the warm-up failed.
     """
     from PIL import Image
 
-    with bound, warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Above 89,478,485 pixels PIL warns; here that is an error of the picture.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         Server(service).run(sockets=[bound])
