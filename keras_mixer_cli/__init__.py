@@ -22,6 +22,7 @@ from keras_mixer_cli.predict import predict
 from keras_mixer_cli.push import push
 from keras_mixer_cli.recipes import recipes
 from keras_mixer_cli.runs import runs
+from keras_mixer_cli.serve import serve
 from keras_mixer_cli.suites import transfer, vtab
 from keras_mixer_cli.training import finetune, pretrain
 from keras_mixer_cli.visualize import visualize
@@ -36,7 +37,8 @@ def commands() -> None:
 
 for command in (
     *(finetune, pretrain, evaluate, predict, fewshot, vtab, transfer, compare, shuffle_study),
-    *(export, push, benchmark, plan, visualize, runs, recipes, models, weights, datasets),
+    *(export, push, serve, benchmark, plan, visualize),
+    *(runs, recipes, models, weights, datasets),
 ):
     commands.add_command(command)
 

@@ -30,6 +30,10 @@ ALLOWED = {
         | {"training", "evaluation", "profiling"},
         {"keras", "numpy"},
     ),
+    "serving": (
+        {"data", "evaluation", "runs"},
+        {"keras", "numpy", "fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"},
+    ),
     "visualize": (
         {"specs", "layers", "preprocessing", "data", "evaluation", "runs"},
         {"keras", "numpy"},
@@ -49,6 +53,7 @@ INSIDE = {
         *("openvino", "ai_edge_litert"),
     },
     "visualize": {"matplotlib"},
+    "serving": {"PIL"},
     "runs": {"filelock", "huggingface_hub", "matplotlib", "tensorboardX", "torch"},
     "data": {
         *("PIL", "sklearn", "tensorflow", "tensorflow_datasets"),

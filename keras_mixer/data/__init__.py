@@ -4,9 +4,16 @@ from keras_mixer.data.catalog import DATASETS
 from keras_mixer.data.check import Report, check
 from keras_mixer.data.dataset import Dataset, Splits
 from keras_mixer.data.gallery import gallery
-from keras_mixer.data.images import ImageData, Split, UnreadableImageError, decode, hold_out
+from keras_mixer.data.images import (
+    ImageData,
+    Split,
+    UnknownFormatError,
+    UnreadableImageError,
+    decode,
+    hold_out,
+)
 from keras_mixer.data.keras_cv import AUGMENTATIONS, augmented
-from keras_mixer.data.pipeline import EvaluationBatches, TrainingBatches
+from keras_mixer.data.pipeline import EvaluationBatches, TrainingBatches, evaluation_image
 from keras_mixer.data.sources import from_arrays, load
 from keras_mixer.data.tf_data import to_tf_data
 from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS
@@ -23,10 +30,12 @@ __all__ = [
     "Split",
     "Splits",
     "TrainingBatches",
+    "UnknownFormatError",
     "UnreadableImageError",
     "augmented",
     "check",
     "decode",
+    "evaluation_image",
     "from_arrays",
     "gallery",
     "hold_out",

@@ -41,10 +41,7 @@ class DecodedAhead(keras.utils.PyDataset):
         self.image_size = image_size
         self.batch_size = batch_size
         self.weights = weights
-        record = record_of(weights)
-        self._how = (
-            DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
-        )
+        self._how = resampling_of(weights)
         self._decode = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
         self._finish = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="finish")
         self._pending: dict[int, list] = {}
@@ -78,9 +75,7 @@ class DecodedAhead(keras.utils.PyDataset):
         list(self._finish.map(finish, range(len(x))))
         if blend is not None:
             y = blend.labels(y[1:], y[:-1])
-        if keras.config.image_data_format() == "channels_first":
-            x = x.transpose(0, 3, 1, 2)  # b h w c -> b c h w
-        return x, y
+        return in_layout(x), y
 
     def _started(self, batch: int) -> list[Future]:
         """The images of a batch, being decoded, as those of the next ones are from now on."""
@@ -98,3 +93,16 @@ class DecodedAhead(keras.utils.PyDataset):
     def _uint8(self, epoch: int, index: int) -> tuple[np.ndarray, int]:
         picture, label = self._picture(epoch, index)
         return np.asarray(picture), label
+
+
+def resampling_of(weights) -> Resampling:
+    """How weights, as in `preprocess_input`, want pixels to be interpolated."""
+    record = record_of(weights)
+    return DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
+
+
+def in_layout(images: np.ndarray) -> np.ndarray:
+    """Images `(..., height, width, channels)` in the layout that Keras is configured for."""
+    if keras.config.image_data_format() == "channels_first":
+        return np.moveaxis(images, -1, -3)  # ... h w c -> ... c h w
+    return images

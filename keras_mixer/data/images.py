@@ -20,12 +20,22 @@ class UnreadableImageError(ValueError):
     """A picture cannot be decoded; the message names it and the reason."""
 
 
+class UnknownFormatError(UnreadableImageError):
+    """A picture is in no format that is known, or allowed."""
+
+
 def decode(picture, name: str | None = None) -> np.ndarray:
     """A picture as an array `(height, width, 3)` of uint8 RGB; see `open_rgb`."""
     return np.asarray(open_rgb(picture, name))
 
 
-def open_rgb(picture, name: str | None = None) -> "Image":
+def open_rgb(
+    picture,
+    name: str | None = None,
+    *,
+    formats: tuple[str, ...] | None = None,
+    max_pixels: int | None = None,
+) -> "Image":
     """A picture of any kind as an RGB image of PIL.
 
     Files are turned as their EXIF orientation says. Grey, palette and CMYK pictures become RGB,
@@ -35,17 +45,24 @@ def open_rgb(picture, name: str | None = None) -> "Image":
     Args:
         picture: the path of a file, its bytes, or an array `(height, width[, 1 or 3])` of uint8.
         name: what to call it in a message; by default its path.
+        formats: the only ones of PIL that its content may be in, such as `"PNG"`; by default all.
+        max_pixels: how many it may have, as its header says, before anything is decoded.
 
     Raises:
-        UnreadableImageError: it is missing, truncated, not a picture, or of more than 178,956,970
-            pixels, PIL's limit against decompression bombs.
+        UnknownFormatError: it is not a picture, or in none of `formats`.
+        UnreadableImageError: it is missing, truncated, of more than `max_pixels`, or of more than
+            178,956,970 pixels, PIL's limit against decompression bombs.
         ValueError: an array of another shape or type.
     """
     from PIL import Image, ImageOps
 
     if isinstance(picture, np.ndarray):
         return Image.fromarray(_three_channels(picture))
-    with _reading(picture, name) as file:
+    with _reading(picture, name, formats) as file:
+        if max_pixels is not None and file.width * file.height > max_pixels:
+            raise ValueError(
+                f"it has {file.width} x {file.height} pixels and at most {max_pixels} are allowed"
+            )
         ImageOps.exif_transpose(file, in_place=True)
         if file.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white.
             deep = np.asarray(file).clip(0, 65535).astype("uint32")
@@ -72,19 +89,19 @@ def check_readable(picture, name: str | None = None) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _reading(picture, name: str | None):
+def _reading(picture, name: str | None, formats: tuple[str, ...] | None = None):
     """An open file of PIL; whatever its decoder raises becomes an `UnreadableImageError`."""
     from PIL import Image, UnidentifiedImageError
 
     if name is None:
         name = os.fspath(picture) if isinstance(picture, str | os.PathLike) else "image"
     try:
-        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as file:
+        source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+        with Image.open(source, formats=formats) as file:
             yield file
     except UnidentifiedImageError as error:
-        raise UnreadableImageError(
-            f"Cannot read {name}: not a picture of a known format"
-        ) from error
+        known = "a known format" if formats is None else f"these formats: {', '.join(formats)}"
+        raise UnknownFormatError(f"Cannot read {name}: not a picture of {known}") from error
     except Exception as error:  # A decoder raises whatever it likes on a broken file.
         raise UnreadableImageError(f"Cannot read {name}: {error}") from error
 

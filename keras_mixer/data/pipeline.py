@@ -11,9 +11,11 @@ import keras
 import numpy as np
 
 from keras_mixer.data import mixing
-from keras_mixer.data.ahead import AHEAD, DecodedAhead
+from keras_mixer.data.ahead import AHEAD, DecodedAhead, in_layout, resampling_of
+from keras_mixer.data.images import open_rgb
 from keras_mixer.data.randaugment import check_randaugment, randaugment
 from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS, flip
+from keras_mixer.preprocessing import preprocess_input
 
 
 class TrainingBatches(DecodedAhead):
@@ -185,6 +187,28 @@ class EvaluationBatches(DecodedAhead):
     def _picture(self, epoch: int, index: int):
         picture, label = self.split[index]
         return self._crop(picture, self.image_size, self._how), label
+
+
+def evaluation_image(
+    picture, image_size: tuple[int, int], crop: str = "resize_crop", weights=None
+) -> np.ndarray:
+    """One picture as a row of `EvaluationBatches` has it, bit for bit.
+
+    Args:
+        picture: as in `keras_mixer.data.decode`.
+        image_size: height and width in pixels.
+        crop: a key of `EVALUATION_CROPS`.
+        weights: what the image is prepared for, as in `keras_mixer.preprocess_input`.
+
+    Returns:
+        float32 `(height, width, 3)`, or channels first as Keras is configured.
+
+    Raises:
+        UnreadableImageError: it cannot be decoded.
+        ValueError: an unknown crop.
+    """
+    image = _choose(crop, EVALUATION_CROPS)(open_rgb(picture), image_size, resampling_of(weights))
+    return in_layout(preprocess_input(np.asarray(image), weights))
 
 
 def _up_to(number: int, multiple: int) -> int:

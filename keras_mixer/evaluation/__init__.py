@@ -4,7 +4,13 @@ from keras_mixer.evaluation.accuracy import Accuracy, predicted_classes, score
 from keras_mixer.evaluation.calibration import Calibration
 from keras_mixer.evaluation.fewshot import FewShot, fewshot
 from keras_mixer.evaluation.figures import reliability
-from keras_mixer.evaluation.predictions import Predictions, evaluate, picture_names, predict
+from keras_mixer.evaluation.predictions import (
+    Predictions,
+    evaluate,
+    picture_names,
+    predict,
+    probabilities_of,
+)
 from keras_mixer.evaluation.real import (
     RealAccuracy,
     image_numbers,
@@ -25,6 +31,7 @@ __all__ = [
     "picture_names",
     "predict",
     "predicted_classes",
+    "probabilities_of",
     "real_accuracy",
     "reliability",
     "score",

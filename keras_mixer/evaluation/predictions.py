@@ -197,7 +197,12 @@ def predict(
     )
     with on_this_process(model) as model:
         # What fills up the last batch comes last.
-        scores = np.asarray(model.predict(batches, verbose=verbose), "float64")[: len(split)]
+        return probabilities_of(model, model.predict(batches, verbose=verbose)[: len(split)])
+
+
+def probabilities_of(model: keras.Model, scores: np.ndarray) -> np.ndarray:
+    """What a classifier gave, `(n, classes)`, as probabilities in float64."""
+    scores = np.asarray(scores, "float64")
     if not gives_logits(model):
         return scores
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))

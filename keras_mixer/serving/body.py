@@ -1,0 +1,88 @@
+"""From the body of a request to the bytes of its pictures."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+
+SECONDS = 30.0  # That the body of a request may take to arrive; it has a place meanwhile.
+RAW, JSON = "image/*", "application/json"
+EXPECTED = (
+    f"Send the file of one picture with Content-Type {RAW}, or several in base64 as {JSON}: "
+    '{"images": ["..."]}.'
+)
+
+
+class Pictures(BaseModel):
+    """Several pictures."""
+
+    model_config = ConfigDict(extra="forbid", val_json_bytes="base64")
+
+    images: list[
+        Annotated[bytes, WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
+    ] = Field(min_length=1, description="Files of pictures, each in base64 without line breaks.")
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body, which is given up as soon as it is too long.
+
+    Raises:
+        HTTPException: 413, it is longer; 408, it does not arrive.
+        starlette.requests.ClientDisconnect: its sender went away.
+    """
+    too_long = HTTPException(
+        413,
+        f"The body is longer than the {max_bytes} bytes allowed. Shrink the pictures, or send "
+        "fewer at once.",
+    )
+    if int(request.headers.get("content-length", 0)) > max_bytes:
+        raise too_long
+    parts, length = [], 0
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for part in request.stream():
+                length += len(part)
+                if length > max_bytes:
+                    raise too_long
+                parts.append(part)
+    except TimeoutError as error:
+        raise HTTPException(
+            408, f"The body did not arrive within {SECONDS:g} s. Send it again."
+        ) from error
+    return b"".join(parts)
+
+
+def uploads(content_type: str, body: bytes, most: int) -> dict[str, bytes]:
+    """The pictures in a body, by what to call them.
+
+    Args:
+        content_type: the header of that name.
+        body: all of it.
+        most: how many pictures it may hold.
+
+    Raises:
+        HTTPException: 415, the content is of another type; 422, not JSON as in `Pictures`, or more
+            pictures.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        return {"image": body}
+    if kind != JSON:
+        raise HTTPException(415, f"Received Content-Type {kind or 'none'}. {EXPECTED}")
+    try:
+        images = Pictures.model_validate_json(body).images
+    except ValidationError as error:
+        raise HTTPException(422, f"{describe(error.errors())}. {EXPECTED}") from error
+    if len(images) > most:
+        raise HTTPException(
+            422, f"Received {len(images)} pictures and at most {most} are allowed. Send fewer."
+        )
+    return {f"images[{i}]": image for i, image in enumerate(images)}
+
+
+def describe(errors) -> str:
+    """The first of the errors that pydantic lists, in a line."""
+    place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in errors[0]["loc"])
+    message = errors[0]["msg"].removesuffix(".")
+    return f"{place.removeprefix('.')}: {message}" if place else message

@@ -1,0 +1,130 @@
+"""What answers requests: decoding in a pool of threads, then the model in batches."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from keras_mixer.serving.batching import Batcher
+from keras_mixer.serving.body import read_body, uploads
+from keras_mixer.serving.classifier import Classifier, ModelError, Ranked
+from keras_mixer.serving.metrics import Metrics
+from keras_mixer.serving.upload import MAX_BYTES, MAX_PIXELS, read_upload
+
+T = TypeVar("T")
+
+
+class Service:
+    """A classifier, its queue and its figures; the warm-up begins at once, in another thread.
+
+    Nothing that is sent is written to the disk, and no address or path in it is followed.
+
+    Args:
+        classifier: what answers.
+        max_batch: images of a batch, and pictures of a request, at most.
+        max_wait: seconds that an image waits for others of its batch at most.
+        places: pictures on their way at most.
+        max_bytes: length of the body of a request at most; there may be `places` of them in
+            memory.
+        max_pixels: pixels of a picture at most.
+
+    Raises:
+        ValueError: fewer places than images of a batch.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        max_batch: int = 32,
+        max_wait: float = 0.005,
+        places: int = 128,
+        max_bytes: int = MAX_BYTES,
+        max_pixels: int = MAX_PIXELS,
+    ):
+        self.classifier = classifier
+        self.max_batch = max_batch
+        self.max_bytes = max_bytes
+        self.max_pixels = max_pixels
+        black = np.zeros((*classifier.image_size, 3), "uint8")
+        self._batcher = Batcher(
+            classifier.probabilities,
+            classifier.prepare(black).shape,
+            max_batch=max_batch,
+            max_wait=max_wait,
+            places=places,
+            on_batch=lambda images: self.metrics.batches.observe(images),
+        )
+        self.metrics = Metrics(self._batcher.sizes)
+        self.metrics.queue.set_function(lambda: self._batcher.taken)
+        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+
+    @property
+    def ready(self) -> "Future[None]":
+        """Done when the warm-up is; with its error, if it failed."""
+        return self._batcher.ready
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Numbers of images that the model is run with."""
+        return self._batcher.sizes
+
+    async def classify(self, request: Request, top: int) -> list[list[Ranked]]:
+        """The `top` classes of each picture in a request.
+
+        Raises:
+            QueueFullError: there is no place for it; what it holds was not read.
+            UnreadableImageError: one of its pictures cannot be read.
+            ModelError: the model fails on one of them.
+            fastapi.HTTPException: as in `read_body` and `uploads`.
+            starlette.requests.ClientDisconnect: its sender went away; its pictures are dropped.
+        """
+        with self._batcher.taking(1):
+            body = await read_body(request, self.max_bytes)
+            kind = request.headers.get("content-type", "")
+            pictures = await self._in_pool(uploads, kind, body, self.max_batch)
+            with self._batcher.taking(len(pictures) - 1):
+                rows = await _unless_gone(request, self._rows(pictures))
+        return [self.classifier.rank(row, top) for row in rows]
+
+    def close(self) -> None:
+        """Answers what was accepted, and ends the threads."""
+        self._pool.shutdown()
+        self._batcher.close()
+
+    async def _rows(self, pictures: dict[str, bytes]) -> list[np.ndarray]:
+        """Probabilities of each picture; the model sees none of them before all can be read."""
+        images = await asyncio.gather(
+            *(self._in_pool(self._image, name, data) for name, data in pictures.items())
+        )
+        rows = [asyncio.wrap_future(self._batcher.submit(image)) for image in images]
+        try:
+            return await asyncio.gather(*rows)
+        except Exception as error:
+            raise ModelError(f"{self.classifier.name} failed: {error}") from error
+
+    def _image(self, name: str, data: bytes) -> np.ndarray:
+        picture = read_upload(data, max_bytes=self.max_bytes, max_pixels=self.max_pixels, name=name)
+        return self.classifier.prepare(picture)
+
+    def _in_pool(self, function, *arguments) -> asyncio.Future:
+        return asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives; it is cancelled when the sender of the request goes away."""
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(request.receive())  # After the body nothing else can come.
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        gone.cancel()

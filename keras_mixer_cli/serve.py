@@ -1,0 +1,137 @@
+"""`keras-mixer serve`"""
+
+import json
+import pathlib
+
+import click
+
+from keras_mixer_cli.options import on_a_backend
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@click.command()
+@click.argument("target")
+@click.option("--weights", help="Of a model by name: published weights, or a weight file.")
+@click.option(
+    "--crop",
+    type=click.Choice(["resize", "resize_crop", "resmall_crop"]),
+    help="Default: the run's, else resmall_crop.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False),
+    help="JSON list of the names of the classes. Default: the run's, else those of the published "
+    "weights, else numbers.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="0 for a free one.",
+)
+@click.option(
+    "--max-batch",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Pictures of a batch, and of a request.",
+)
+@click.option(
+    "--max-wait",
+    type=click.FloatRange(0),
+    default=5,
+    show_default=True,
+    help="Milliseconds that a picture waits for others.",
+)
+@click.option(
+    "--queue",
+    type=click.IntRange(1),
+    default=128,
+    show_default=True,
+    help="Pictures accepted and not answered yet; beyond, requests get status 503.",
+)
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1),
+    default=16 * 2**20,
+    show_default=True,
+    help="Of a request. As many of them as the queue has places may be in memory.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1, 89_478_485),  # Where PIL begins to warn.
+    default=25_000_000,
+    show_default=True,
+    help="Of a picture.",
+)
+@on_a_backend
+def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue, **limits) -> None:
+    """Answer over HTTP what TARGET sees on pictures.
+
+    TARGET is the directory of a run, a .keras file, or the name of a model with --weights.
+
+    \b
+    POST /v1/classify   one picture as image/*, or JSON {"images": [base64, ...]}; ?top=3
+    GET  /health        200 when the model has warmed up
+    GET  /metrics       for Prometheus
+    GET  /openapi.json  the interface
+
+    SIGTERM and SIGINT let it answer what it has accepted, then it ends; a second one ends it at
+    once.
+    """
+    from keras_mixer import serving
+    from keras_mixer_cli.find_model import find_model
+
+    if queue < max_batch:
+        raise click.BadParameter(
+            f"{queue} is less than --max-batch {max_batch}.", param_hint="--queue"
+        )
+    with serving.listen(host, port) as bound:
+        found = find_model(target, weights=weights)
+        if crop is None:
+            crop = found.run.config["recipe"]["evaluation_crop"] if found.run else "resmall_crop"
+        names = _read(labels) if labels else found.label_names
+        if weights and names is None:
+            names = _published(weights)
+        classifier = serving.Classifier(found.model, names, crop=crop, name=found.name)
+        service = serving.Service(
+            classifier, max_batch=max_batch, max_wait=max_wait / 1000, places=queue, **limits
+        )
+        classes = len(classifier.label_names)
+        click.echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
+        if host not in LOOPBACK:
+            click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
+        service.ready.add_done_callback(_say)
+        serving.serve(service, bound)
+
+
+def _say(ready) -> None:
+    """That the warm-up is over; its error is told at the end."""
+    if ready.exception() is None:
+        click.echo("ready", err=True)
+
+
+def _read(labels: str) -> list[str]:
+    """The names of classes in a file."""
+    try:
+        names = json.loads(pathlib.Path(labels).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.BadParameter(f"{labels} is not JSON: {error}", param_hint="--labels") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise click.BadParameter(
+            f'{labels} must be a JSON list of names, such as ["cat", "dog"].', param_hint="--labels"
+        )
+    return names
+
+
+def _published(weights: str) -> list[str] | None:
+    """The names of the classes of published weights, where these are public."""
+    from keras_mixer.weights import WEIGHTS, class_names
+
+    classes = {row[weights].classes for row in WEIGHTS.values() if weights in row}
+    if not classes & {1000, 21843}:
+        return None
+    return [name for _, name in class_names(classes.pop())]
