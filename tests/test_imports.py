@@ -41,7 +41,7 @@ INSIDE = {
     "distribution": {"jax", "torch", "tensorflow"},
     "training": {"safetensors", "torch"},
     "models": {"keras_hub"},
-    "evaluation": {"matplotlib"},
+    "evaluation": {"filelock", "matplotlib", "pyarrow"},
     "profiling": {"jax", "torch", "tensorflow", "matplotlib"},
     "visualize": {"matplotlib"},
     "runs": {"filelock", "matplotlib", "tensorboardX", "torch"},
@@ -97,6 +97,7 @@ def test_the_command_imports_nothing_heavy_at_the_top():
         outside -= {*sys.stdlib_module_names, "keras_mixer_cli"}
         inside = {
             "tables": {"rich"},
+            "counting": {"rich"},
             "progress": {"click", "rich", "keras_mixer"},
             "find_model": {"click", "keras", "keras_mixer"},
         }

@@ -10,6 +10,7 @@ from keras_mixer.data.pipeline import EvaluationBatches, TrainingBatches
 from keras_mixer.data.sources import from_arrays, load
 from keras_mixer.data.tf_data import to_tf_data
 from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS
+from keras_mixer.data.walk import Found, Walk, escaped, unescaped
 
 __all__ = [
     "AUGMENTATIONS",
@@ -18,18 +19,22 @@ __all__ = [
     "TRAINING_CROPS",
     "Dataset",
     "EvaluationBatches",
+    "Found",
     "ImageData",
     "Report",
     "Split",
     "Splits",
     "TrainingBatches",
     "UnreadableImageError",
+    "Walk",
     "augmented",
     "check",
     "decode",
+    "escaped",
     "from_arrays",
     "gallery",
     "hold_out",
     "load",
     "to_tf_data",
+    "unescaped",
 ]

@@ -41,10 +41,7 @@ class DecodedAhead(keras.utils.PyDataset):
         self.image_size = image_size
         self.batch_size = batch_size
         self.weights = weights
-        record = record_of(weights)
-        self._how = (
-            DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
-        )
+        self._how = resampling(weights)
         self._decode = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
         self._finish = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="finish")
         self._pending: dict[int, list] = {}
@@ -98,3 +95,9 @@ class DecodedAhead(keras.utils.PyDataset):
     def _uint8(self, epoch: int, index: int) -> tuple[np.ndarray, int]:
         picture, label = self._picture(epoch, index)
         return np.asarray(picture), label
+
+
+def resampling(weights) -> Resampling:
+    """How pictures are interpolated for weights; what those are is said in `preprocess_input`."""
+    record = record_of(weights)
+    return DEFAULT if record is None else Resampling(record.interpolation, record.antialias)

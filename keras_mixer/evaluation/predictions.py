@@ -198,6 +198,11 @@ def predict(
     with on_this_process(model) as model:
         # What fills up the last batch comes last.
         scores = np.asarray(model.predict(batches, verbose=verbose), "float64")[: len(split)]
+    return to_probabilities(model, scores)
+
+
+def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
+    """What a model gave, `(n, classes)` in float64; the softmax of it where that is logits."""
     if not gives_logits(model):
         return scores
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))
