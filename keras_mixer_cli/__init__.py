@@ -56,10 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        # Click makes an Abort of `keras_mixer.training.Interrupted`, of a training that is saved.
+        # Click makes an Abort of `keras_mixer.training.Interrupted`, of work that is saved.
         cause = error.__cause__ or error.__context__
-        step = getattr(cause, "step", None)
-        saved = "" if step is None else f" Saved at step {step}; the same command goes on."
+        saved = getattr(cause, "saved", "")
+        saved = saved and f" {saved[0].upper()}{saved[1:]}; the same command goes on."
         click.echo(f"Interrupted.{saved}", err=True)
         return 128 + getattr(cause, "signum", signal.SIGINT)
     except Exception as error:

@@ -1,30 +1,109 @@
 """`keras-mixer predict`"""
 
+import itertools
 import json
 
 import click
 
 from keras_mixer_cli.options import RunDirectory, on_a_backend
 
+AT_ONCE = 1000  # Pictures in a table on the screen; more belong into a file.
+
 
 @click.command()
 @click.argument("run", type=RunDirectory())
-@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes shown.")
+@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option(
+    "--top", type=click.IntRange(1), default=3, show_default=True, help="Most probable classes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each image.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="A .csv, .jsonl or .parquet file to write; the same command goes on with it.",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images at a time."
+)
+@click.option(
+    "--all-probabilities", is_flag=True, help="With --output: the probability of every class, too."
+)
+@click.option(
+    "--max-bad-images",
+    type=click.IntRange(0),
+    help="With --output: stop at more files that cannot be read. Default: 100.",
+)
 @on_a_backend
-def predict(run, images, top, as_json) -> None:
-    """Classify IMAGES with the model of RUN, a directory or hf://user/name[@revision]."""
+def predict(
+    run, images, top, as_json, output, batch_size, all_probabilities, max_bad_images
+) -> None:
+    """Classify IMAGES, pictures or folders of them, with the model of RUN.
+
+    RUN is a directory or hf://user/name[@revision].
+
+    Without --output they are printed, up to 1,000. With it, any number is written to a file, a row
+    for each; a file that cannot be read has its reason in the column `error`.
+    """
+    if output is None:
+        if all_probabilities or max_bad_images is not None:
+            raise click.UsageError("--all-probabilities and --max-bad-images go with --output.")
+        _print(run, images, top, as_json, batch_size)
+        return
+    if as_json:
+        raise click.UsageError("--json and --output exclude each other; see --output x.jsonl.")
+    from keras_mixer import data, evaluation, runs
+    from keras_mixer_cli.counting import Counting
+
+    evaluation.check_output(output)
+    trained = runs.load_run(run)
+    with Counting(data.Walk(images)) as progress:
+        written = evaluation.predict_to_file(
+            trained.load_model(),
+            images,
+            output,
+            label_names=trained.label_names,
+            crop=trained.config["recipe"]["evaluation_crop"],
+            batch_size=batch_size,
+            top=top,
+            all_probabilities=all_probabilities,
+            max_bad=100 if max_bad_images is None else max_bad_images,
+            progress=progress,
+        )
+    bad = f"; {written.bad:,} of them skipped, see the column error" if written.bad else ""
+    other = f"; passed over {written.passed_over:,} that are not pictures by name"
+    click.echo(
+        f"{'saved' if written.new else 'finished before'}: {output}, {written.files:,} files{bad}"
+        + (other if written.passed_over else "")
+    )
+
+
+def _print(run, images, top, as_json, batch_size) -> None:
+    """Prints what a model says of up to a thousand pictures."""
     import numpy as np
 
     from keras_mixer import data, evaluation, runs
     from keras_mixer_cli.tables import percent, show
 
     trained = runs.load_run(run)
+    found = list(itertools.islice(data.Walk(images), AT_ONCE + 1))
+    if len(found) > AT_ONCE:
+        raise click.UsageError(
+            f"There are more than {AT_ONCE:,} pictures. Write them to a file: --output x.csv."
+        )
+    if not found:
+        raise ValueError(f"There are no pictures in {', '.join(map(data.escaped, images))}.")
+    for one in found:
+        if one.problem is not None:
+            raise data.UnreadableImageError(f"Cannot read {data.escaped(one.path)}: {one.problem}")
+    images = [one.path for one in found]
     split = data.Split(images, np.zeros(len(images), int), images)
     split.check_readable()
     probabilities = evaluation.predict(
-        trained.load_model(), split, crop=trained.config["recipe"]["evaluation_crop"], verbose=0
+        trained.load_model(),
+        split,
+        crop=trained.config["recipe"]["evaluation_crop"],
+        batch_size=batch_size,
+        verbose=0,
     )
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     if as_json:
@@ -36,7 +115,10 @@ def predict(run, images, top, as_json) -> None:
         f"{run}",
         {"image": "left", **{f"#{i + 1}": "left" for i in range(best.shape[1])}},
         [
-            (image, *(f"{trained.label_names[i]} {percent(scores[i])}" for i in order))
+            (
+                data.escaped(image),
+                *(f"{trained.label_names[i]} {percent(scores[i])}" for i in order),
+            )
             for image, scores, order in zip(images, probabilities, best, strict=True)
         ],
     )

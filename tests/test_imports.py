@@ -46,7 +46,7 @@ INSIDE = {
     "distribution": {"jax", "torch", "tensorflow"},
     "training": {"safetensors", "torch"},
     "models": {"keras_hub"},
-    "evaluation": {"matplotlib"},
+    "evaluation": {"filelock", "matplotlib", "pyarrow"},
     "profiling": {"jax", "torch", "tensorflow", "matplotlib"},
     "export": {
         *("torch", "tensorflow", "onnx", "onnxruntime", "tf2onnx"),
@@ -107,6 +107,7 @@ def test_the_command_imports_nothing_heavy_at_the_top():
         outside -= {*sys.stdlib_module_names, "keras_mixer_cli"}
         inside = {
             "tables": {"rich"},
+            "counting": {"rich"},
             "progress": {"click", "rich", "keras_mixer"},
             "find_model": {"click", "keras", "keras_mixer"},
         }

@@ -17,6 +17,7 @@ from keras_mixer.data.pipeline import EvaluationBatches, TrainingBatches, evalua
 from keras_mixer.data.sources import from_arrays, load
 from keras_mixer.data.tf_data import to_tf_data
 from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS
+from keras_mixer.data.walk import Found, Walk, escaped, unescaped
 
 __all__ = [
     "AUGMENTATIONS",
@@ -25,6 +26,7 @@ __all__ = [
     "TRAINING_CROPS",
     "Dataset",
     "EvaluationBatches",
+    "Found",
     "ImageData",
     "Report",
     "Split",
@@ -32,13 +34,16 @@ __all__ = [
     "TrainingBatches",
     "UnknownFormatError",
     "UnreadableImageError",
+    "Walk",
     "augmented",
     "check",
     "decode",
+    "escaped",
     "evaluation_image",
     "from_arrays",
     "gallery",
     "hold_out",
     "load",
     "to_tf_data",
+    "unescaped",
 ]

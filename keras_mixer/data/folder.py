@@ -8,6 +8,7 @@ import numpy as np
 from keras_mixer.data.images import ImageData, Split, hold_out
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+HIDDEN = (".", "__MACOSX")  # How the names of entries begin that are left out.
 DEV_FOLDERS = ("val", "validation")
 CHECKED_ON_LOAD = 10_000  # Some ten seconds on one core; more would keep training waiting.
 
@@ -150,9 +151,8 @@ def _read(root: str, label_names: tuple[str, ...] | None = None) -> tuple[tuple[
 
 def _entries(folder: str, kind) -> list[str]:
     """Names of a folder's entries of one kind, links followed, hidden ones left out."""
-    skipped = (".", "__MACOSX")
     with os.scandir(folder) as entries:
-        return [e.name for e in entries if kind(e) and not e.name.startswith(skipped)]
+        return [e.name for e in entries if kind(e) and not e.name.startswith(HIDDEN)]
 
 
 def _shown(path: str) -> str:

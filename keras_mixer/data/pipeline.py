@@ -75,7 +75,7 @@ class TrainingBatches(DecodedAhead):
         check_randaugment(*randaugment)
         self.steps = steps
         self.seed = seed
-        self._crop = _choose(crop, TRAINING_CROPS)
+        self._crop = choose(crop, TRAINING_CROPS)
         self._flip = flip
         self._randaugment = randaugment
         self._mixing = mixup, cutmix
@@ -154,7 +154,7 @@ class EvaluationBatches(DecodedAhead):
                 f"`batch_size` = {batch_size} must be a multiple of `parts` = {parts}, and that of "
                 f"the count in `shard` = {shard}, (number, count)."
             )
-        self._crop = _choose(crop, EVALUATION_CROPS)
+        self._crop = choose(crop, EVALUATION_CROPS)
         self._parts = parts
         self._shard = shard
 
@@ -207,7 +207,7 @@ def evaluation_image(
         UnreadableImageError: it cannot be decoded.
         ValueError: an unknown crop.
     """
-    image = _choose(crop, EVALUATION_CROPS)(open_rgb(picture), image_size, resampling_of(weights))
+    image = choose(crop, EVALUATION_CROPS)(open_rgb(picture), image_size, resampling_of(weights))
     return in_layout(preprocess_input(np.asarray(image), weights))
 
 
@@ -216,7 +216,12 @@ def _up_to(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
-def _choose(crop: str, crops: dict):
+def choose(crop: str, crops: dict):
+    """The crop of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
     if crop not in crops:
         raise ValueError(f"`crop` must be one of {', '.join(crops)}. Received: {crop!r}")
     return crops[crop]

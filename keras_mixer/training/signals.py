@@ -11,11 +11,13 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         signum: the signal, SIGINT or SIGTERM.
-        step: optimiser steps that are saved.
+        step: optimiser steps that are saved; rows where predictions are written.
+        saved: what is saved, by default `saved at step STEP`.
     """
 
-    def __init__(self, signum: int, step: int):
-        super().__init__(f"{signal.Signals(signum).name}: saved at step {step}")
+    def __init__(self, signum: int, step: int, saved: str | None = None):
+        self.saved = saved or f"saved at step {step}"
+        super().__init__(f"{signal.Signals(signum).name}: {self.saved}")
         self.signum = signum
         self.step = step
 
