@@ -27,7 +27,10 @@ def load(path: str | os.PathLike, format: str) -> Runner:
 def _onnx(path: str) -> Runner:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # Its idle threads would take the cores from what is timed in turn with it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (tensor,) = session.get_inputs()
     return lambda images: session.run(None, {tensor.name: images})[0]
 
