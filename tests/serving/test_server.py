@@ -1,0 +1,33 @@
+"""A port and an end; signals are in tests/cli/test_serve.py, where a process has them."""
+
+import signal
+
+import pytest
+
+from keras_mixer import serving
+
+
+class TooLarge(serving.Classifier):
+    """Finds no memory."""
+
+    def probabilities(self, images):
+        raise MemoryError(f"no room for {len(images)}")
+
+
+def test_a_warm_up_that_fails_ends_the_server_with_its_error(own_model):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with serving.listen(port=0) as bound, pytest.raises(MemoryError, match="no room for 1"):
+        serving.serve(serving.Service(TooLarge(own_model)), bound)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_port_belongs_to_one_and_loopback_is_the_default():
+    with serving.listen(port=0) as bound:
+        host, port = bound.getsockname()
+        assert host == "127.0.0.1"
+        assert serving.address(bound) == f"http://127.0.0.1:{port}"
+        bound.listen()
+        with pytest.raises(OSError, match=rf"port {port} of 127\.0\.0\.1: Address already in use"):
+            serving.listen(port=port)
+    with pytest.raises(OSError, match=r"Cannot listen on port 1 of no\.such\.invalid"):
+        serving.listen("no.such.invalid", 1)
