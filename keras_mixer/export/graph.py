@@ -61,10 +61,10 @@ def graph(model: keras.Model, preprocessing: bool) -> keras.Model:
         return _called(keras.Model(images, model(images, training=False), name=model.name))
     scale, offset = pixels_to_input(model)
     pixels = keras.Input(shape, dtype="uint8", name="pixels")
-    x = keras.layers.Rescaling(scale, offset=offset, name="from_pixels")(pixels)
+    x = keras.layers.Rescaling(scale, offset=offset, dtype="float32", name="from_pixels")(pixels)
     x = model(x, training=False)
     if gives_logits(model):
-        x = keras.layers.Softmax(name="probabilities")(x)
+        x = keras.layers.Softmax(dtype="float32", name="probabilities")(x)
     return _called(keras.Model(pixels, x, name=model.name))
 
 
