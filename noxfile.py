@@ -76,6 +76,8 @@ def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:
         "JAX_COMPILATION_CACHE_DIR": str(session.cache_dir.absolute() / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        # PyTorch's threads wait by spinning, which takes the cores from the processes beside.
+        "OMP_NUM_THREADS": "1",
     }
     # Two processes: compiling takes most of the time, and one core.
     session.run("pytest", "-n", "2", "--dist", "worksteal", *arguments, *session.posargs, env=env)
