@@ -113,7 +113,7 @@ def test_two_devices_do_as_one(stand_in, trained, split, tmp_path):
         *("--split", split),
         XLA_FLAGS="--xla_force_host_platform_device_count=2",
     )
-    assert accuracy == trained[1]
+    assert accuracy == pytest.approx(trained[1], abs=0.6), "one image is 0.56 %"
     assert loss == pytest.approx(trained[0], abs=1e-3)
     keras.saving.load_model(tmp_path / "model.keras")
 
