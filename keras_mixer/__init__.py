@@ -72,7 +72,7 @@ __all__ = [
 ]
 
 # What judges, measures and keeps runs is imported on first use: who builds a model does not wait.
-# `serving` needs an extra, so `import *` leaves it out.
+# `serving` needs an extra, so `import *` and `dir` leave it out.
 _LATER = ("evaluation", "export", "profiling", "runs", "serving", "visualize")
 
 
@@ -83,4 +83,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER} - {"serving"})

@@ -91,13 +91,13 @@ def _predict(target, data, file, real, *, weights, crops, batch_size, data_dir) 
     import keras_mixer
     from keras_mixer import evaluation, runs
     from keras_mixer.data import DATASETS
-    from keras_mixer_cli.find_model import find_model
+    from keras_mixer_cli.find_model import find_model, own_data
     from keras_mixer_cli.training import check_data
 
     run = runs.load_run(target) if is_run(target) else None
     _check_target(target, data, weights)
     own = run.config if run and data is None else None
-    name = own["data"] if own else data
+    name = own_data(target, run, "DATA, what to judge it on") if run and own else data
     check_data(name)
     loaded = keras_mixer.data.load(name, data_dir)
     if run and loaded.label_names != run.label_names:

@@ -93,7 +93,7 @@ def export(
         format=format_name,
         quantize=quantize,
         preprocessing=preprocessing,
-        crop=found.run.config["recipe"]["evaluation_crop"] if found.run else "resmall_crop",
+        crop=found.crop,
         label_names=found.label_names,
         labelled=images is None,
         tolerance=tolerance,
@@ -125,12 +125,9 @@ def _pictures(folder: str):
     """The pictures in and below a folder, as a split without real labels."""
     import numpy as np
 
-    from keras_mixer.data import Split
-    from keras_mixer.data.folder import SUFFIXES
+    from keras_mixer.data import Split, Walk
 
-    paths = sorted(
-        str(path) for path in pathlib.Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES
-    )
+    paths = [found.path for found in Walk([folder]) if found.problem is None]
     if not paths:
         raise click.BadParameter(f"{folder} holds no pictures.", param_hint="--images")
     return Split(paths, np.zeros(len(paths), int), paths)
@@ -139,13 +136,14 @@ def _pictures(folder: str):
 def _held_out(found, data_dir):
     """What a run is judged on."""
     import keras_mixer
+    from keras_mixer_cli.find_model import own_data
 
     if found.run is None:
         raise click.UsageError(
             f"{found.name} is no run, which would have pictures of its own: give --images, a "
             "folder of some that it may be compared on."
         )
-    name = found.run.config["data"]
+    name = own_data(found.name, found.run, "--images, a folder of pictures to compare on")
     data = keras_mixer.data.load(name, data_dir)
     if data.test.fingerprint() != found.run.config["test_fingerprint"]:
         raise ValueError(

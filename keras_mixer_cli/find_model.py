@@ -8,6 +8,7 @@ import click
 import keras
 
 from keras_mixer import runs
+from keras_mixer.data import DATASETS
 from keras_mixer.models import build_by_name, unknown_model
 from keras_mixer_cli.options import is_run
 
@@ -27,6 +28,32 @@ class Found:
     model: keras.Model
     run: runs.Run | None = None
     label_names: tuple[str, ...] | None = None
+
+    @property
+    def crop(self) -> str:
+        """How pictures are cropped for it: as the run was judged, else as the paper's Table 3."""
+        return self.run.config["recipe"]["evaluation_crop"] if self.run else "resmall_crop"
+
+
+def own_data(target: str, run: runs.Run, instead: str) -> str:
+    """Name of the data that a run was trained on.
+
+    Args:
+        target: what the run was named by.
+        run: the run.
+        instead: what to give where that data cannot be taken.
+
+    Raises:
+        click.UsageError: a run of the hub names other data than the catalogue's; whoever pushed it
+            does not choose what is loaded here.
+    """
+    name = run.config["data"]
+    if target.startswith("hf://") and name not in DATASETS:
+        raise click.UsageError(
+            f"{target} was trained on {name!r}, which `keras-mixer datasets` does not list: give "
+            f"{instead}."
+        )
+    return name
 
 
 def find_model(

@@ -1,6 +1,7 @@
 """`keras-mixer serve`"""
 
 import json
+import os
 import pathlib
 
 import click
@@ -71,7 +72,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue, **limits) -> None:
     """Answer over HTTP what TARGET sees on pictures.
 
-    TARGET is the directory of a run, a .keras file, or the name of a model with --weights.
+    TARGET is the directory of a run, hf://user/name[@revision], a .keras file, or the name of a
+    model with --weights.
 
     \b
     POST /v1/classify   one picture as image/*, or JSON {"images": [base64, ...]}; ?top=3
@@ -91,12 +93,12 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
         )
     with serving.listen(host, port) as bound:
         found = find_model(target, weights=weights)
-        if crop is None:
-            crop = found.run.config["recipe"]["evaluation_crop"] if found.run else "resmall_crop"
         names = _read(labels) if labels else found.label_names
         if weights and names is None:
             names = _published(weights)
-        classifier = serving.Classifier(found.model, names, crop=crop, name=found.name)
+        # Who asks for its health is not told where it lies.
+        name = pathlib.Path(target).resolve().name if os.path.exists(target) else found.name
+        classifier = serving.Classifier(found.model, names, crop=crop or found.crop, name=name)
         service = serving.Service(
             classifier, max_batch=max_batch, max_wait=max_wait / 1000, places=queue, **limits
         )

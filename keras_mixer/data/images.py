@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+LONGEST = 100  # Times the shorter side: crops resize that one, and the longer one grows with it.
+
+
 class UnreadableImageError(ValueError):
     """A picture cannot be decoded; the message names it and the reason."""
 
@@ -51,7 +54,8 @@ def open_rgb(
     Raises:
         UnknownFormatError: it is not a picture, or in none of `formats`.
         UnreadableImageError: it is missing, truncated, of more than `max_pixels`, or of more than
-            178,956,970 pixels, PIL's limit against decompression bombs.
+            178,956,970 pixels, PIL's limit against decompression bombs, or one side is more than
+            100 times the other.
         ValueError: an array of another shape or type.
     """
     from PIL import Image, ImageOps
@@ -98,6 +102,11 @@ def _reading(picture, name: str | None, formats: tuple[str, ...] | None = None):
     try:
         source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
         with Image.open(source, formats=formats) as file:
+            if max(file.size) > LONGEST * min(file.size):
+                raise ValueError(
+                    f"it has {file.width} x {file.height} pixels, and one side may be at most "
+                    f"{LONGEST} times the other"
+                )
             yield file
     except UnidentifiedImageError as error:
         known = "a known format" if formats is None else f"these formats: {', '.join(formats)}"

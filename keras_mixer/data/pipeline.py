@@ -190,7 +190,11 @@ class EvaluationBatches(DecodedAhead):
 
 
 def evaluation_image(
-    picture, image_size: tuple[int, int], crop: str = "resize_crop", weights=None
+    picture,
+    image_size: tuple[int, int],
+    crop: str = "resize_crop",
+    weights=None,
+    name: str | None = None,
 ) -> np.ndarray:
     """One picture as a row of `EvaluationBatches` has it, bit for bit.
 
@@ -199,6 +203,7 @@ def evaluation_image(
         image_size: height and width in pixels.
         crop: a key of `EVALUATION_CROPS`.
         weights: what the image is prepared for, as in `keras_mixer.preprocess_input`.
+        name: what to call it in a message; by default its path.
 
     Returns:
         float32 `(height, width, 3)`, or channels first as Keras is configured.
@@ -207,7 +212,8 @@ def evaluation_image(
         UnreadableImageError: it cannot be decoded.
         ValueError: an unknown crop.
     """
-    image = choose(crop, EVALUATION_CROPS)(open_rgb(picture), image_size, resampling_of(weights))
+    rgb = open_rgb(picture, name)
+    image = choose(crop, EVALUATION_CROPS)(rgb, image_size, resampling_of(weights))
     return in_layout(preprocess_input(np.asarray(image), weights))
 
 

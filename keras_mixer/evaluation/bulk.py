@@ -113,9 +113,8 @@ def predict_to_file(
         "model": _fingerprint(model),
         "backend": keras.backend.backend(),
         "crop": crop,
-        "columns": {"top": columns.top, "all": all_probabilities, "classes": list(names)},
+        "columns": {"top": columns.top, "all": all_probabilities, "classes": _digest(names)},
     }
-    about = json.loads(json.dumps(about))
     output.parent.mkdir(parents=True, exist_ok=True)
     with _locked(output), deferred() as request:
         was = _begun(output, journal.path, about)
@@ -172,6 +171,11 @@ def check_output(output: str | os.PathLike) -> None:
         raise ValueError(f"{output} must end in {', '.join(FORMATS)}.")
     if kind == ".parquet":
         check_pyarrow()
+
+
+def _digest(names: Sequence[str]) -> str:
+    """A hash of the names of the classes: there may be 21,843."""
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
 
 
 def _about(output: pathlib.Path) -> pathlib.Path:

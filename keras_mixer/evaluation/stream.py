@@ -10,13 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import keras
 import numpy as np
 
-from keras_mixer.data import EVALUATION_CROPS, Found, UnreadableImageError
-from keras_mixer.data.ahead import AHEAD, in_layout, resampling_of
-from keras_mixer.data.images import open_rgb
+from keras_mixer.data import EVALUATION_CROPS, Found, UnreadableImageError, evaluation_image
+from keras_mixer.data.ahead import AHEAD
 from keras_mixer.data.pipeline import choose, image_size
 from keras_mixer.distribution import on_this_process
 from keras_mixer.evaluation.predictions import probabilities_of
-from keras_mixer.preprocessing import preprocess_input
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,36 +65,23 @@ def predict_stream(
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
-    size, crops = image_size(model), choose(crop, EVALUATION_CROPS)
-    return _predicted(model, iter(files), crops, size, batch_size, always_full)
+    size = image_size(model)
+    choose(crop, EVALUATION_CROPS)
+    return _predicted(model, iter(files), crop, size, batch_size, always_full)
 
 
 def _predicted(model, files, crop, size, batch_size, always_full) -> Iterator[PredictedBatch]:
-    how = resampling_of(model)
-
     def picture(found: Found) -> np.ndarray | str:
-        """Pixels of `size`, or what is wrong."""
+        """What the model takes, or what is wrong."""
         if found.problem is not None:
             return found.problem
         try:
-            return np.asarray(crop(open_rgb(found.path, "it"), size, how))
+            return evaluation_image(found.path, size, crop, model, name="it")
         except UnreadableImageError as error:
             return _reason(error)
-        except MemoryError:  # Such as a line of pixels, whose short side is made 256.
-            return "does not fit into memory"
-
-    def assemble(pictures: list[Future], rows: int) -> tuple[np.ndarray, list[str | None]]:
-        x, problems = np.zeros((rows, *size, 3), "uint8"), []
-        for i, future in enumerate(pictures):
-            result = future.result()
-            problems.append(result if isinstance(result, str) else None)
-            if problems[-1] is None:
-                x[i] = result
-        return in_layout(preprocess_input(x, model)), problems
 
     decoders = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
-    assembler = ThreadPoolExecutor(1, thread_name_prefix="assemble")
-    pending: collections.deque[tuple[list[Found], Future]] = collections.deque()
+    pending: collections.deque[tuple[list[Found], list[Future]]] = collections.deque()
     rows = batch_size if always_full else 0  # Of every batch, from the first one on.
     try:
         with on_this_process(model) as own:
@@ -105,12 +90,18 @@ def _predicted(model, files, crop, size, batch_size, always_full) -> Iterator[Pr
                     members := list(itertools.islice(files, batch_size))
                 ):
                     rows = rows or len(members)
-                    pictures = [decoders.submit(picture, found) for found in members]
-                    pending.append((members, assembler.submit(assemble, pictures, rows)))
+                    pending.append((members, [decoders.submit(picture, f) for f in members]))
                 if not pending:
                     return
-                members, future = pending.popleft()
-                x, problems = future.result()
+                members, pictures = pending.popleft()
+                x = np.zeros((rows, *own.input_shape[1:]), "float32")
+                problems: list[str | None] = [None] * len(members)
+                for i, future in enumerate(pictures):
+                    result = future.result()
+                    if isinstance(result, str):
+                        problems[i] = result
+                    else:
+                        x[i] = result
                 scores = np.asarray(own.predict_on_batch(x), "float64")[: len(members)]
                 finite = np.isfinite(scores).all(axis=1)
                 probabilities = probabilities_of(own, np.where(finite[:, None], scores, 0))
@@ -121,8 +112,7 @@ def _predicted(model, files, crop, size, batch_size, always_full) -> Iterator[Pr
                         probabilities[i] = np.nan
                 yield PredictedBatch(members, problems, probabilities)
     finally:
-        for pool in (assembler, decoders):
-            pool.shutdown(wait=False, cancel_futures=True)
+        decoders.shutdown(wait=False, cancel_futures=True)
 
 
 def _reason(error: UnreadableImageError) -> str:

@@ -89,7 +89,7 @@ def push(
         config,
         run.label_names,
         _image_size(model),
-        place=str(place) if place else pathlib.Path(target).name,
+        place=str(place) if place else pathlib.Path(target).resolve().name,
         license=license,
     )
     files: dict[str, bytes | pathlib.Path] = {
@@ -129,10 +129,11 @@ def _image_size(model: pathlib.Path) -> tuple[int, int]:
 def _into_directory(path: pathlib.Path, files: dict[str, bytes | pathlib.Path]) -> Change:
     """Writes files into a directory of their own."""
     there = {p.name for p in path.iterdir()} if path.is_dir() else set()
-    if (path.exists() and not path.is_dir()) or there - {*files} or (there and CARD not in there):
+    there -= {f"{name}.tmp" for name in files}  # Of a push that was killed.
+    if (path.exists() and not path.is_dir()) or (there and there != {*files}):
         raise FileExistsError(
-            f"{path} holds something else than an earlier push, and nothing is overwritten. Choose "
-            "another directory or empty it."
+            f"{path} holds something else than a whole earlier push, and nothing is overwritten. "
+            "Choose another directory or empty it."
         )
     path.mkdir(parents=True, exist_ok=True)
     replaced = []

@@ -92,7 +92,7 @@ def create_app(service: Service) -> FastAPI:
     @app.get("/health", responses={503: {"model": Health, "description": "Not ready yet."}})
     async def health(response: Response) -> Health:
         """Whether the server is ready: 503 as long as the model is warming up."""
-        ready = service.ready.done()
+        ready = service.ready.done() and service.ready.exception() is None
         response.status_code = 200 if ready else 503
         return Health(
             status="ready" if ready else "warming up",

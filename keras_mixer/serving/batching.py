@@ -101,6 +101,9 @@ class Batcher:
                 self._compute(np.zeros((size, *self._shape), "float32"))
         except BaseException as error:
             self.ready.set_exception(error)
+            while (item := self._queue.get()) is not None:  # Until it is closed.
+                if item[1].set_running_or_notify_cancel():
+                    item[1].set_exception(error)
             return
         self.ready.set_result(None)
         going_on = True

@@ -88,6 +88,7 @@ class Service:
             body = await read_body(request, self.max_bytes)
             kind = request.headers.get("content-type", "")
             pictures = await self._in_pool(uploads, kind, body, self.max_batch)
+            del body  # The pictures are in memory now.
             with self._batcher.taking(len(pictures) - 1):
                 rows = await _unless_gone(request, self._rows(pictures))
         return [self.classifier.rank(row, top) for row in rows]

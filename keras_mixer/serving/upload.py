@@ -8,7 +8,6 @@ from keras_mixer.data.images import open_rgb
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # Others have decoders that few people look at.
 MAX_BYTES = 16 * 2**20
 MAX_PIXELS = 25_000_000
-LONGEST = 100  # Times the shorter side: crops resize that one, and the longer one grows with it.
 
 
 def read_upload(
@@ -29,8 +28,7 @@ def read_upload(
 
     Raises:
         UnknownFormatError: it is in none of these formats.
-        UnreadableImageError: it is empty, too large, truncated or damaged, or one side is more
-            than 100 times the other.
+        UnreadableImageError: it is empty, too large, truncated or damaged, or as `open_rgb`.
 
     Example:
         `read_upload(open("cat.jpg", "rb").read(), max_pixels=1_000_000)`
@@ -43,7 +41,7 @@ def read_upload(
             "Shrink it."
         )
     try:
-        picture = np.asarray(open_rgb(data, name, formats=FORMATS, max_pixels=max_pixels))
+        return np.asarray(open_rgb(data, name, formats=FORMATS, max_pixels=max_pixels))
     except UnknownFormatError as error:
         raise UnknownFormatError(f"{error}. Convert it to one of them.") from error
     except UnreadableImageError as error:
@@ -51,10 +49,3 @@ def read_upload(
         raise UnreadableImageError(
             f"{reason}. Send a whole picture of at most {max_pixels} pixels."
         ) from error
-    height, width = picture.shape[:2]
-    if max(height, width) > LONGEST * min(height, width):
-        raise UnreadableImageError(
-            f"Cannot read {name}: it has {width} x {height} pixels, and one side may be at most "
-            f"{LONGEST} times the other. Crop it."
-        )
-    return picture

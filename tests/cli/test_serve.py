@@ -19,21 +19,21 @@ CODE = "import sys, keras_mixer_cli as c; sys.exit(c.main(sys.argv[1:]))"
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory):
-    """Two servers that wait long for a batch of four; both start at once."""
+    """Two servers that wait for a batch of four, the second one long; both start at once."""
     folder = tmp_path_factory.mktemp("served")
     spec = keras_mixer.MixerSpec("tiny", 4, 2, 8, 6, 16, (8, 12))
     keras_mixer.Mixer(spec, weights=None, classes=2).save(folder / "m.keras")
     (folder / "labels.json").write_text('["cat", "dog"]')
     arguments = ["serve", str(folder / "m.keras"), "--port", "0", "--max-batch", "4"]
-    arguments += ["--max-wait", "4000", "--labels", str(folder / "labels.json")]
+    arguments += ["--labels", str(folder / "labels.json")]
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", CODE, *arguments],
+            [sys.executable, "-c", CODE, *arguments, "--max-wait", wait],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for _ in range(2)
+        for wait in ("4000", "60000")
     ]
     yield started
     for process in started:

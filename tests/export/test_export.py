@@ -72,8 +72,9 @@ def test_round_trip(name, preprocessing, model, digits, tmp_path):
         expected = np.exp(expected - expected.max(axis=1, keepdims=True))
         expected /= expected.sum(axis=1, keepdims=True)
     images = pixels if preprocessing else floats
+    atol = 1e-5 * max(1, np.abs(expected).max())
     for size in (1, 3, 8, 200):
-        np.testing.assert_allclose(run(images[:size]), expected[:size], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(run(images[:size]), expected[:size], rtol=0, atol=atol)
     np.testing.assert_array_equal(run(images).argmax(axis=1), expected.argmax(axis=1))
 
     about = json.loads((tmp_path / f"{path.name}.json").read_text())
@@ -109,7 +110,7 @@ def test_int8_loses_less_than_a_point(digits, tmp_path):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(2e-3), loss)
     floats = keras_mixer.preprocess_input(pixels_of(train, (8, 8)))
-    model.fit(floats, train.labels, epochs=3, verbose=0)
+    model.fit(floats, train.labels, epochs=10, verbose=0)
     for name in INT8:
         done = export.export(
             *(model, tmp_path / f"int8{export.FORMATS[name].suffix}", digits),
@@ -118,7 +119,7 @@ def test_int8_loses_less_than_a_point(digits, tmp_path):
             crop="resize",
             preprocessing=True,
         )
-        assert done.comparison.keras_top_1 > 0.7
+        assert done.comparison.keras_top_1 > 0.85
         assert done.comparison.keras_top_1 - done.comparison.top_1 < 0.01
         assert 1e-5 < done.comparison.difference < 0.2  # It is another model.
         if name != "tf_saved_model":  # Which holds the graph several times.

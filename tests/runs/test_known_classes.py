@@ -62,7 +62,8 @@ def test_what_is_strange_is_refused_and_not_imported(bad, tmp_path):
         check_classes(path)
     assert "\n" not in str(caught.value)
     assert not {"kerasx", "kerasx.layers"} & set(sys.modules)
-    assert modules == set(sys.modules)
+    # Reading the first archive imports a table of letters.
+    assert {name.partition(".")[0] for name in set(sys.modules) - modules} <= {"encodings"}
 
 
 def test_classes_of_ones_own_pass_once_they_are_registered(tmp_path):

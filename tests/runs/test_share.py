@@ -42,14 +42,20 @@ def test_an_earlier_push_is_replaced_and_nothing_else(run, tmp_path):
     assert push(run, tmp_path / "out").change.replaced == ()
     assert push(run, tmp_path / "out", license="mit").change.replaced == ("README.md",)
     assert push(tmp_path / "out", tmp_path / "out").change.replaced == ("README.md",)
+    (tmp_path / "out" / "model.keras.tmp").touch()  # Left by one that was killed.
+    assert push(run, tmp_path / "out", license="mit").change.replaced == ("README.md",)
     (tmp_path / "out" / "mine.txt").touch()
+    card = tmp_path / "card"
+    card.mkdir()
+    (card / "README.md").write_text("mine")
     (tmp_path / "file").touch()
     bare = tmp_path / "bare"  # A run that was never pushed.
     bare.mkdir()
     finish_run(bare, load_run(run).load_model(), {}, ("a", "b"))
-    for target in (tmp_path / "out", tmp_path / "file", run, bare):
-        with pytest.raises(FileExistsError, match="something else than an earlier push, and noth"):
+    for target in (tmp_path / "out", tmp_path / "file", run, bare, card):
+        with pytest.raises(FileExistsError, match="something else than a whole earlier push, and"):
             push(run, target)
+    assert (card / "README.md").read_text() == "mine"
 
 
 def test_arguments(run, tmp_path):

@@ -84,10 +84,11 @@ def test_one_image_harms_no_other_of_its_batch(started):
 
 def test_what_nobody_wants_is_not_computed(started):
     counted = []
-    batcher = started(Sums(), max_batch=4, max_wait=0.3, on_batch=counted.append)
+    batcher = started(Sums(), max_batch=4, max_wait=60, on_batch=counted.append)
     rows = [batcher.submit(image(i)) for i in range(3)]
     rows[0].cancel()
     rows[2].cancel()
+    batcher.close()  # What waits is computed.
     assert rows[1].result(10) == 6
     assert counted == [1]
 
@@ -118,6 +119,8 @@ def test_a_warm_up_that_fails_is_told():
         raise MemoryError("too large")
 
     batcher = Batcher(broken, (2, 3))
-    with pytest.raises(MemoryError, match="too large"):
-        batcher.ready.result(10)
+    row = batcher.submit(image(1))
+    for waiting in (batcher.ready, row):
+        with pytest.raises(MemoryError, match="too large"):
+            waiting.result(10)
     batcher.close()

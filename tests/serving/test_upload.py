@@ -53,7 +53,7 @@ def test_the_limits_are_exact(pixels):
 def test_long_strips_are_refused_for_a_crop_would_blow_them_up():
     assert read_upload(encoded(Image.new("L", (100, 1)))).shape == (1, 100, 3)
     for size in ((101, 1), (1, 101)):
-        with pytest.raises(UnreadableImageError, match=r"at most 100 times the other\. Crop it"):
+        with pytest.raises(UnreadableImageError, match="side may be at most 100 times the"):
             read_upload(encoded(Image.new("L", size)))
 
 
