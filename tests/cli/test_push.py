@@ -57,6 +57,18 @@ def test_pushed_and_used(hub, run, run_command, image_folder, tmp_path):
     assert (code, "leave out --weights" in err) == (2, True)
 
 
+@pytest.mark.parametrize("data", ["tfds:mnist", "/etc", "pictures"])
+def test_who_pushed_a_run_does_not_choose_what_is_loaded(
+    data, hub, tmp_path, tiny, run_command, image_folder
+):
+    run = pushable(tmp_path / "run", Mixer(tiny, weights=None, classes=2), data)
+    assert run_command("push", run, "hf://user/name")[0] == 0
+    for command in (("evaluate", "hf://user/name"), ("export", "hf://user/name", "--format=onnx")):
+        code, out, err = run_command(*command)
+        assert (code, out) == (2, "")
+        assert "`keras-mixer datasets` does not list: give" in " ".join(err.split())
+
+
 def test_into_a_directory(run, run_command, tmp_path):
     code, out, err = run_command("push", run, "out")
     assert code == 0, err
@@ -66,7 +78,7 @@ def test_into_a_directory(run, run_command, tmp_path):
     (tmp_path / "out" / "x").touch()
     code, out, err = run_command("push", run, "out")
     assert code == 1
-    assert err.splitlines()[-1].startswith("Error: out holds something else than an earlier push")
+    assert err.splitlines()[-1].startswith("Error: out holds something else than a whole earlier")
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
