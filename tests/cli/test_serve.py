@@ -60,7 +60,7 @@ def test_sigterm_lets_accepted_requests_be_answered(processes):
             assert answer.status_code == 200
             labels = [row["label"] for row in answer.json()["predictions"][0]]
             assert sorted(labels) == ["cat", "dog"]
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     errors = process.stderr.read()
     assert errors.splitlines()[-1] == "ready"
     assert "Traceback" not in errors
@@ -80,7 +80,7 @@ def test_a_second_signal_ends_it_at_once(processes):
             time.sleep(0.01)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == -signal.SIGTERM
+        assert process.wait(120) == -signal.SIGTERM
 
 
 def test_errors_are_one_line(run_command, tmp_path):

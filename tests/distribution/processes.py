@@ -51,7 +51,7 @@ def start_several(asked, processes=2, *, devices=1, **calls):
 
 def ended(process, code=0):
     """What a process printed, once it has ended."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == code, f"{process.returncode}: {out}\n{err}"
     return out, err
 

@@ -30,7 +30,7 @@ def test_two_processes(tmp_path):
     both = ("--distribute", "data", "--processes", 2, "--coordinator", f"127.0.0.1:{free_port()}")
     chief, other = (start(tmp_path / str(i), *TRAIN, *both, "--process", i) for i in range(2))
     for process in (chief, other):
-        _, err = process.communicate(timeout=200)
+        _, err = process.communicate(timeout=600)
         assert process.returncode == 0, err
     assert not list((tmp_path / "1").iterdir())  # The chief alone writes.
     (run,) = (tmp_path / "0" / "runs").iterdir()
@@ -58,7 +58,7 @@ def test_two_processes(tmp_path):
 )
 def test_usage(tmp_path, options, message):
     process = start(tmp_path / "here", *TRAIN, *options)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=400)
     assert process.returncode in (1, 2)
     assert message in err
     assert "Traceback" not in err
@@ -68,6 +68,6 @@ def test_usage(tmp_path, options, message):
 def test_several_processes_on_tensorflow(tmp_path):
     several = ("--processes", "2", "--process", "0", "--coordinator", "127.0.0.1:4000")
     process = start(tmp_path / "here", *TRAIN, "--distribute", "data", *several)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=400)
     assert process.returncode == 1
     assert "TensorFlow trains in one process" in err.splitlines()[-1]

@@ -68,8 +68,8 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(alone, tmp_path):
     folder = tmp_path / "checkpoints"
     asked = {"recipe": RECIPE, "checkpoints": str(folder), "who": 1, "kill_at": 10}
     chief, killed = start_several(asked)
-    killed.communicate(timeout=120)
-    _, err = chief.communicate(timeout=60)
+    killed.communicate(timeout=600)
+    _, err = chief.communicate(timeout=300)
     assert killed.returncode == -9
     assert chief.returncode == 1
     lines = [line for line in err.splitlines() if line.startswith("Error: ")]
@@ -85,8 +85,8 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(alone, tmp_path):
 @several_processes
 def test_a_killed_chief_ends_the_others(tmp_path):
     chief, other = start_several({**LONG, "who": 0, "kill_at": 3})
-    chief.communicate(timeout=120)
-    _, err = other.communicate(timeout=60)
+    chief.communicate(timeout=600)
+    _, err = other.communicate(timeout=300)
     assert other.returncode == 1
     assert "process 0" in err
     assert "is gone" in err
@@ -97,9 +97,9 @@ def test_a_killed_chief_ends_the_others(tmp_path):
 def test_a_signal_to_any_process_saves_the_run(tmp_path, who):
     asked = {**LONG, "checkpoints": str(tmp_path), "who": who, "end_at": 20}
     chief, other = start_several(asked)
-    _, err = chief.communicate(timeout=120)
+    _, err = chief.communicate(timeout=600)
     assert "Interrupted: SIGTERM: saved at step" in err
-    _, err = other.communicate(timeout=60)
+    _, err = other.communicate(timeout=300)
     assert other.returncode == 143
     assert "SIGTERM: saved at step" in err
     assert list(tmp_path.glob("step-*.safetensors"))
@@ -111,7 +111,7 @@ def test_a_checkpoint_of_four_devices_goes_on_with_one_and_with_two(alone, tmp_p
     recipe = {"evaluations": 2}
     folder = tmp_path / "four"
     asked = {"call": {"kind": "data"}, "recipe": recipe, "checkpoints": str(folder), "end_at": 20}
-    start(asked, devices=4).communicate(timeout=120)
+    start(asked, devices=4).communicate(timeout=600)
     whole = result(start({"recipe": recipe}))
     for devices in (1, 2):
         copy = shutil.copytree(folder, tmp_path / str(devices))

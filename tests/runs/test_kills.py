@@ -42,7 +42,7 @@ FIRST_STEP, ROUND = '"training: the first step', '"event": "round"'
 
 
 def ended(process):
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     return out
 
@@ -95,7 +95,7 @@ def test_signal(tmp_path, undisturbed, number, code):
     process = start(output)
     read_until(process, FIRST_STEP)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == code
     assert "Saved at step" in err.splitlines()[-1]
     assert "Traceback" not in err

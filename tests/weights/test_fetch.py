@@ -330,14 +330,14 @@ def test_two_processes_fetch_once(bucket, file, content):
             time.sleep(0.01)
         assert not is_cached(NAME)
         assert get().read_bytes() == content
-        assert other.communicate(timeout=30)[0] == f"{final()}\n"
+        assert other.communicate(timeout=300)[0] == f"{final()}\n"
     assert [r.sent for r in bucket.requests] == [SIZE]
 
 
 def test_a_full_disk_is_one_line_and_resumed_later(bucket, file, content):
     limit = SIZE // 2
     with start(limit) as process:
-        message = process.communicate(timeout=30)[0]
+        message = process.communicate(timeout=300)[0]
     assert len(message.splitlines()) == 1
     assert f"Cannot write {part()} (the whole file takes {SIZE} bytes): File too large" in message
     assert not is_cached(NAME)
