@@ -1,4 +1,4 @@
-"""The main job, as the README leads to it: handwritten digits, from nothing to a file for others."""
+"""The main job, as the README leads to it: digits, from nothing to a file for others."""
 
 import json
 
