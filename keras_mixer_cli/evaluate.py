@@ -119,7 +119,7 @@ def _predict(target, data, file, real, *, weights, crops, batch_size, data_dir) 
             f"{target} has {model.output_shape[-1]} classes and {name} has {loaded.classes}."
         )
     if not crops and run:
-        crops = [run.config["recipe"]["evaluation_crop"]]
+        crops = [run.crop]
     elif not crops:
         crops = [DATASETS[name].evaluation_crop if name in DATASETS else "resmall_crop"]
     found = []

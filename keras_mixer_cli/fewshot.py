@@ -60,7 +60,7 @@ def fewshot(
     check_data(data)
     found = find_model(target, weights=weights, image_size=image_size)
     if found.run and not crop:
-        crop = found.run.config["recipe"]["evaluation_crop"]
+        crop = found.run.crop
     row = keras_mixer.data.DATASETS.get(data)
     result = evaluation.fewshot(
         found.model,

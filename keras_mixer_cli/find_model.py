@@ -32,7 +32,7 @@ class Found:
     @property
     def crop(self) -> str:
         """How pictures are cropped for it: as the run was judged, else as the paper's Table 3."""
-        return self.run.config["recipe"]["evaluation_crop"] if self.run else "resmall_crop"
+        return self.run.crop if self.run else "resmall_crop"
 
 
 def own_data(target: str, run: runs.Run, instead: str) -> str:

@@ -62,7 +62,7 @@ def predict(
             images,
             output,
             label_names=trained.label_names,
-            crop=trained.config["recipe"]["evaluation_crop"],
+            crop=trained.crop,
             batch_size=batch_size,
             top=top,
             all_probabilities=all_probabilities,
@@ -101,7 +101,7 @@ def _print(run, images, top, as_json, batch_size) -> None:
     probabilities = evaluation.predict(
         trained.load_model(),
         split,
-        crop=trained.config["recipe"]["evaluation_crop"],
+        crop=trained.crop,
         batch_size=batch_size,
         verbose=0,
     )

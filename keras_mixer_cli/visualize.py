@@ -92,7 +92,7 @@ def _load(target: str, model: str | None, gelu: str | None, head: bool):
         if model or gelu:
             raise click.UsageError("--model and --gelu are for weights; a run knows its own.")
         run = runs.load_run(target)
-        return run.load_model(), run.label_names, run.config["recipe"]["evaluation_crop"]
+        return run.load_model(), run.label_names, run.crop
     if target.endswith(".keras") and not (model or gelu):
         return find_model(target).model, None, "resmall_crop"
     if model not in keras_mixer.SPECS:

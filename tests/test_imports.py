@@ -24,7 +24,7 @@ ALLOWED = {
         {"keras", "numpy"},
     ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
-    "export": ({"preprocessing", "data", "training"}, {"keras", "numpy"}),
+    "export": ({"preprocessing", "data", "training", "evaluation"}, {"keras", "numpy"}),
     "runs": (
         {"specs", "layers", "weights", "models", "data", "distribution"}
         | {"training", "evaluation", "profiling"},

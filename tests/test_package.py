@@ -10,4 +10,11 @@ def test_what_judges_and_measures_is_imported_late():
     assert done.returncode == 0, done.stderr
     loaded = {module.split(".")[1] for module in done.stdout.split() if "." in module}
     assert "models" in loaded
-    assert not loaded & {"evaluation", "profiling", "runs", "visualize"}
+    assert not loaded & {"evaluation", "export", "profiling", "runs", "serving", "visualize"}
+
+
+def test_what_needs_an_extra_is_not_named_to_whoever_looks_around():
+    import keras_mixer
+
+    assert {"evaluation", "export", "runs"} <= set(dir(keras_mixer))
+    assert "serving" not in {*dir(keras_mixer), *keras_mixer.__all__}

@@ -40,9 +40,8 @@ def pictures_and_truth(path: str) -> tuple[list[bytes], np.ndarray]:
         Image.fromarray(held_out.image(index)).save(buffer, format="PNG")
         files.append(buffer.getvalue())
     split = keras_mixer.data.Split(files, held_out.labels, held_out.names)
-    crop = run.config["recipe"]["evaluation_crop"]
     truth = keras_mixer.evaluation.predict(
-        run.load_model(), split, crop=crop, batch_size=1, verbose=0
+        run.load_model(), split, crop=run.crop, batch_size=1, verbose=0
     )
     return files, truth
 

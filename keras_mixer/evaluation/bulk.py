@@ -102,11 +102,7 @@ def predict_to_file(
         output.with_name(output.name + ".partial"), FORMATS[output.suffix.lower()](columns)
     )
     walk, digest = Walk(paths), hashlib.sha256()
-    files = _hashed(walk, digest)
-    first = next(files, None)
-    if first is None:
-        raise ValueError(f"There are no pictures in {', '.join(map(escaped, walk.paths))}.")
-    files = itertools.chain([first], files)
+    files = _pictures(walk, digest)
     # Says what is wrong with the options before anything is written; it computes nothing yet.
     predict_stream(model, (), crop=crop, batch_size=batch_size)
     about = {
@@ -115,6 +111,12 @@ def predict_to_file(
         "crop": crop,
         "columns": {"top": columns.top, "all": all_probabilities, "classes": _digest(names)},
     }
+
+    def told(standing: Standing) -> Standing:
+        progress(standing.rows, standing.bad)
+        _check_bad(standing, max_bad, journal.path)
+        return standing
+
     output.parent.mkdir(parents=True, exist_ok=True)
     with _locked(output), deferred() as request:
         was = _begun(output, journal.path, about)
@@ -130,9 +132,7 @@ def predict_to_file(
             return BulkPredictions(output, was["files"], was["bad"], walk.passed_over, False)
         if was is None:
             write_text(_about(output), json.dumps(about, indent=2) + "\n")
-        standing = journal.go_on(files, batch_size)
-        progress(standing.rows, standing.bad)
-        _check_bad(standing, max_bad, journal.path)
+        standing = told(journal.go_on(files, batch_size))
         for batch in predict_stream(
             model,
             itertools.chain(standing.again, files),
@@ -142,20 +142,13 @@ def predict_to_file(
         ):
             rows = columns.rows(batch)
             journal.add(rows)
-            standing = standing.after(rows)
-            progress(standing.rows, standing.bad)
-            _check_bad(standing, max_bad, journal.path)
+            standing = told(standing.after(rows))
             if request.signum is not None:
                 saved = f"{standing.rows:,} files are in {journal.path}"
                 raise Interrupted(request.signum, standing.rows, saved)
         done = {"files": standing.rows, "bad": standing.bad, "pictures": digest.hexdigest()}
         write_text(_about(output), json.dumps({**about, **done}, indent=2) + "\n")
-        if output.suffix.lower() == ".parquet":
-            with in_one_step(output) as temporary:
-                write_parquet(temporary, columns, journal.read())
-            journal.path.unlink()
-        else:
-            os.replace(journal.path, output)
+        _complete(journal, columns, output)
     return BulkPredictions(output, standing.rows, standing.bad, walk.passed_over, True)
 
 
@@ -215,10 +208,28 @@ def _check_bad(standing: Standing, max_bad: int, partial: pathlib.Path) -> None:
         )
 
 
-def _hashed(walk: Walk, digest) -> Iterator[Found]:
-    for found in walk:
+def _pictures(walk: Walk, digest) -> Iterator[Found]:
+    """What a walk comes to, its paths added to a hash on the way; an error if that is nothing."""
+
+    def hashed(found: Found) -> Found:
         digest.update(f"{escaped(found.path)}\n".encode())
-        yield found
+        return found
+
+    files = map(hashed, walk)
+    first = next(files, None)
+    if first is None:
+        raise ValueError(f"There are no pictures in {', '.join(map(escaped, walk.paths))}.")
+    return itertools.chain([first], files)
+
+
+def _complete(journal: Journal, columns: Columns, output: pathlib.Path) -> None:
+    """Makes the file of the rows, which are all there."""
+    if output.suffix.lower() != ".parquet":
+        os.replace(journal.path, output)
+        return
+    with in_one_step(output) as temporary:
+        write_parquet(temporary, columns, journal.read())
+    journal.path.unlink()
 
 
 def _fingerprint(model: keras.Model) -> str:

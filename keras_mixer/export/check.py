@@ -11,9 +11,9 @@ import numpy as np
 
 from keras_mixer.data import EvaluationBatches, Split
 from keras_mixer.data.pipeline import image_size
+from keras_mixer.evaluation import probabilities_of
 from keras_mixer.export.graph import pixels_to_input
 from keras_mixer.export.runtimes import Runner
-from keras_mixer.training.losses import gives_logits
 
 TOLERANCE = 1e-4  # float32 leaves some 1e-6; a wrong GELU or range of pixels 1e-3 and more.
 INT8_LOSS = 0.01  # Of the top-1, or of the agreement where there are no labels.
@@ -102,12 +102,11 @@ def compare(
     batches = EvaluationBatches(
         split, classes, image_size(model), batch_size, crop=crop, weights=model
     )
-    soften = preprocessing and gives_logits(model)
     scale, offset = pixels_to_input(model)
 
     def wanted(images: np.ndarray) -> np.ndarray:
         scores = keras.ops.convert_to_numpy(model.predict_on_batch(images)).astype("float64")
-        return _softmax(scores) if soften else scores
+        return probabilities_of(model, scores) if preprocessing else scores
 
     def taken(images: np.ndarray) -> np.ndarray:
         """What the file takes. Pixels were whole numbers before they were prepared."""
@@ -147,11 +146,6 @@ def _distance(got: np.ndarray, right: np.ndarray) -> float:
     if got.shape != right.shape:
         raise MismatchError(f"The file gives scores of shape {got.shape}, the model {right.shape}.")
     return np.abs(got - right).max()
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def _in_turn(*calls: Callable[[], Any]) -> Sequence[float]:

@@ -46,6 +46,11 @@ class Run:
     config: dict
     label_names: tuple[str, ...]
 
+    @property
+    def crop(self) -> str:
+        """How pictures were cropped to judge it, a key of `keras_mixer.data.EVALUATION_CROPS`."""
+        return self.config["recipe"]["evaluation_crop"]
+
     def load_model(self) -> keras.Model:
         """The trained model, not compiled; it gives logits.
 

@@ -82,8 +82,7 @@ class Classifier:
             ValueError: its files cannot be read, or as in the constructor.
         """
         run = load_run(path)
-        crop = crop or run.config["recipe"]["evaluation_crop"]
-        return cls(run.load_model(), run.label_names, crop=crop, name=os.fspath(path))
+        return cls(run.load_model(), run.label_names, crop=crop or run.crop, name=os.fspath(path))
 
     def prepare(self, picture: np.ndarray) -> np.ndarray:
         """A picture as the model takes it: cropped, resized, scaled; float32.

@@ -26,7 +26,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "keras_mixer_request_seconds",
-            "From the headers of a request to the last one of its answer.",
+            "From the headers of a request to the last byte of its answer.",
             buckets=SECONDS,
             registry=own,
         )

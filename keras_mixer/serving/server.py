@@ -57,7 +57,6 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, service: Service):
-        self._service = service
         super().__init__(
             uvicorn.Config(
                 create_app(service),

@@ -69,11 +69,6 @@ class Service:
         """Done when the warm-up is; with its error, if it failed."""
         return self._batcher.ready
 
-    @property
-    def batch_sizes(self) -> tuple[int, ...]:
-        """Numbers of images that the model is run with."""
-        return self._batcher.sizes
-
     async def classify(self, request: Request, top: int) -> list[list[Ranked]]:
         """The `top` classes of each picture in a request.
 

@@ -50,6 +50,7 @@ def test_a_run(run_command, image_folder, tmp_path):
 @on_a_writer
 def test_a_mismatch_fails_and_keeps_the_file(run_command, saved, image_folder, tmp_path):
     """No two programs agree to the last bit."""
+    (image_folder / "._hidden.png").write_text("not a picture, and not looked at")
     pictures = ("--images", image_folder, "--limit", "5")
     arguments = ("export", saved, "--format", "onnx", *pictures, "--tolerance", "0")
     code, out, err = run_command(*arguments)

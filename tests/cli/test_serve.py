@@ -54,6 +54,7 @@ def test_sigterm_lets_accepted_requests_be_answered(processes):
     with connected(url_of(process)) as client, ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(client.classify, picture) for _ in range(3)]
         client.until("keras_mixer_queue_images", 3)
+        assert client.get("/health").json()["model"] == "m.keras"  # Not where it lies.
         process.send_signal(signal.SIGTERM)
         for one in asked:
             answer = one.result()

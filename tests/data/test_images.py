@@ -147,6 +147,16 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
             look(bomb, "bomb.png")
 
 
+def test_a_long_strip_is_refused_for_a_crop_would_blow_it_up():
+    """To 256 pixels on its short side, and so many times the long one."""
+    assert decode(encoded(Image.new("L", (100, 1)), format="PNG")).shape == (1, 100, 3)
+    for size in ((101, 1), (1, 20_000)):
+        strip = encoded(Image.new("L", size), format="PNG")
+        for look in (decode, check_readable):
+            with pytest.raises(UnreadableImageError, match=r"strip\.png: .*at most 100 times"):
+                look(strip, "strip.png")
+
+
 def test_the_content_decides_not_the_name(pixels, tmp_path):
     path = tmp_path / "really.jpg"
     path.write_bytes(encoded(Image.fromarray(pixels), format="PNG"))
