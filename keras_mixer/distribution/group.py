@@ -67,6 +67,8 @@ class Group:
         self._done = threading.Event()  # Process 0 has said that all is done.
         self._code: int | None = None  # With which this process has said that it ends.
         self._lock = threading.Lock()
+        # PyTorch puts a buffer in its place while it prints an error, which may be of this loss.
+        self._stderr = sys.stderr
         for number, (connection, name) in others.items():
             for work, arguments in (
                 (self._listen, (number, connection, name)),
@@ -161,7 +163,7 @@ class Group:
             if self.process == 0:
                 self._tell(kind="end", why=why, code=code)
             sys.stdout.flush()
-            print(f"Error: process {self.process}: {why}", file=sys.stderr, flush=True)
+            print(f"Error: process {self.process}: {why}", file=self._stderr, flush=True)
             os._exit(code)
 
 

@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -78,3 +80,32 @@ def test_strangers_are_not_counted():
             stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
             second = pool.submit(join, 1, 2, address, {}, 10.0)
             assert first.result().processes == second.result().processes == 2
+
+
+def test_a_loss_is_told_while_something_else_holds_the_error_stream():
+    """As PyTorch's hook does while it prints an error, such as one of a lost process."""
+    address = f"127.0.0.1:{free_port()}"
+    program = (
+        "import io, sys, time\n"
+        "from keras_mixer.distribution.group import join\n"
+        f"join(int(sys.argv[1]), 2, {address!r}, {{}}, 120.0)\n"
+        "sys.stderr = io.StringIO()\n"
+        "print('joined', flush=True)\n"
+        "time.sleep(120)\n"
+    )
+    first, second = (
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(process)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for process in (0, 1)
+    )
+    assert first.stdout.readline() == second.stdout.readline() == "joined\n"
+    first.kill()
+    first.communicate()
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 1
+    # TensorFlow's own lines may stand before it.
+    assert f"Error: process 1: process 0 ({address}) is gone" in err
