@@ -12,7 +12,7 @@ CODE = """
 import sys, keras_mixer_cli
 arguments = ["--model", "mixer_ti4", "--weights", "none", "--steps", "5", "--batch-size", "4"]
 assert keras_mixer_cli.main(["finetune", "digits", *arguments, "--output", "run", "--quiet"]) == 0
-for name in ("onnx", "torch"):
+for name in ("onnx", "tf_saved_model", "litert", "openvino", "torch"):
     assert keras_mixer_cli.main(["export", "run", "--format", name, "--preprocessing"]) == 0, name
 """
 
@@ -29,7 +29,15 @@ def test_a_run_of_jax(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     rows = [line.split() for line in done.stdout.splitlines()]
-    for name, writer in (("onnx", "tensorflow"), ("torch", "torch")):
+    told = [line for line in done.stderr.splitlines() if "in another process" in line]
+    assert len(told) == 5
+    for name, writer in (
+        ("onnx", "tensorflow"),
+        ("tf_saved_model", "tensorflow"),
+        ("litert", "tensorflow"),
+        ("openvino", "tensorflow"),
+        ("torch", "torch"),
+    ):
         (row,) = [row for row in rows if row[:2] == [name, "none"]]
         assert row[6:8] == ["100.00", "%"]
         assert row[8:10] == row[10:12]
