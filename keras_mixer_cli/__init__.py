@@ -7,6 +7,7 @@ imported in its body, so that `--help` loads no framework.
 
 import signal
 import sys
+import threading
 
 import click
 
@@ -50,6 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
     An error is one line on the standard error stream, unless `--debug` asks for the traceback.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         return commands.main(arguments, "keras-mixer", standalone_mode=False) or 0
     except click.ClickException as error:
@@ -67,6 +73,16 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         click.echo(f"Error: {_one_line(error)}", err=True)
         return 1
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, where nothing is there to be saved first."""
+
+    signum = signal.SIGTERM
+
+
+def _terminate(_signum, _frame):
+    raise _Terminated  # Rather than die at once, so that temporary files are removed.
 
 
 def _one_line(error: Exception) -> str:

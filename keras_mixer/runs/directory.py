@@ -23,7 +23,7 @@ from keras_mixer.distribution import alone, copy_of
 from keras_mixer.runs.hub import fetch_run
 from keras_mixer.runs.hub_names import is_hub_name
 from keras_mixer.runs.known_classes import check_classes
-from keras_mixer.training.checkpoint import differences, in_one_step, write_text
+from keras_mixer.training.checkpoint import differences, in_one_step, write_text, writing
 
 RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
 
@@ -177,7 +177,8 @@ def begin_run(
             f"There is no unfinished run of this command {f'in {run}' if output else 'below runs'} "
             "to go on with. Leave out --resume to begin one."
         )
-    run.mkdir(parents=True, exist_ok=True)
+    with writing(run):
+        run.mkdir(parents=True, exist_ok=True)
     return run, False
 
 
@@ -200,11 +201,16 @@ def locked(run: pathlib.Path) -> Iterator[None]:
     """
     import filelock
 
+    lock = filelock.FileLock(run / ".lock")
     try:
-        with filelock.FileLock(run / ".lock", timeout=0):
-            yield
+        with writing(run):
+            lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise RunInUseError(f"Another process works on {run}. Wait, or end it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -247,8 +253,11 @@ def save_model(path: pathlib.Path, model: keras.Model) -> None:
         bare = copy_of(model)
     with in_one_step(path) as temporary:
         written = temporary.with_name(path.stem + ".tmp.keras")  # Keras asks for the ending.
-        bare.save(written)
-        os.replace(written, temporary)
+        try:
+            bare.save(written)
+            os.replace(written, temporary)
+        finally:
+            written.unlink(missing_ok=True)
 
 
 def finish_run(run: pathlib.Path, model: keras.Model, config: dict, label_names) -> None:
