@@ -5,6 +5,7 @@ command has to choose first. A command parses, calls the library, prints; everyt
 imported in its body, so that `--help` loads no framework.
 """
 
+import io
 import signal
 import sys
 import threading
@@ -56,6 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     ):
         signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):  # `None` where it is closed.
+        if isinstance(stream, io.TextIOWrapper):
+            # The name of a file may be none in the encoding of the terminal.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return commands.main(arguments, "keras-mixer", standalone_mode=False) or 0
     except click.ClickException as error:

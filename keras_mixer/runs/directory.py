@@ -149,7 +149,7 @@ def begin_run(
     if output is not None:
         run = pathlib.Path(output)
         if (run / file).is_file() and not new:
-            config = read_config(run, file)
+            config = _read_to_go_on(run, file)
             if config.get("finished"):
                 raise FileExistsError(
                     f"{run} holds a finished {file.removesuffix('.json')}, and nothing is "
@@ -185,11 +185,20 @@ def begin_run(
 def _goes_on(run: pathlib.Path, request: dict, file: str) -> bool:
     """Whether a directory holds an unfinished run of a request that nobody works on."""
     try:
-        config = read_config(run, file)
+        config = _read_to_go_on(run, file)
         with locked(run):
             return not config.get("finished") and config.get("request") == request
-    except (OSError, ValueError):
+    except OSError:
         return False
+
+
+def _read_to_go_on(run: pathlib.Path, file: str) -> dict:
+    try:
+        return read_config(run, file)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Choose another --output, or remove the folder to begin anew."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -277,4 +286,4 @@ def read_json(path: pathlib.Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+        raise ValueError(f"{path} is not valid JSON: {error}.") from error

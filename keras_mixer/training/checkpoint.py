@@ -166,7 +166,6 @@ class CannotWriteError(OSError):
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 @contextlib.contextmanager
@@ -182,7 +181,7 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
         raise
     except Exception as error:
         number = getattr(error, "errno", None) or next(
-            (known for known in (*_FULL, *_CLOSED) if os.strerror(known) in str(error)), None
+            (known for known in _FULL if os.strerror(known) in str(error)), None
         )
         if number is None:
             raise

@@ -7,11 +7,6 @@ from faults.harness import train
 TITLE = "| fault | tried | survived | what was lost |"
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        item.add_marker(pytest.mark.faults)
-
-
 @pytest.fixture
 def record_fault(request):
     """Called with a fault, what was lost, and how often it is tried; a test that passes counts."""

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from faults import program
 
-from keras_mixer import runs
+from keras_mixer import MixerSpec, runs
 
+# An architecture that is built and compiled in little time.
+TINY = MixerSpec("tiny", 4, 2, 8, 6, 16, (16, 16))
 STEPS = 24
 # With all that has a state: random numbers in layers and in batches, averages, the best weights.
 TRAINING = (
@@ -47,17 +49,17 @@ class Ended(NamedTuple):
         return next(one["step"] for one in told if one["event"] == "begin")
 
 
-def launch(*arguments, faults=(), **environment) -> Ended:
+def launch(*arguments, faults=()) -> Ended:
     """Runs `keras-mixer` with these arguments and faults."""
     forks = _forks()
     (out, out_end), (err, err_end) = forks.Pipe(False), forks.Pipe(False)
     typed = tuple(os.fspath(argument) for argument in arguments)
-    given = (typed, tuple(faults), out_end, err_end, environment)
+    given = (typed, tuple(faults), out_end, err_end)
     process = forks.Process(target=program.launch, args=given)
     process.start()
     texts = []
-    for own, other in ((out, out_end), (err, err_end)):
-        other.close()
+    for end in (out_end, err_end):
+        end.close()
     for own in (out, err):
         with os.fdopen(os.dup(own.fileno()), encoding="utf-8", errors="replace") as stream:
             texts.append(stream.read())
@@ -72,16 +74,16 @@ def launch(*arguments, faults=(), **environment) -> Ended:
 def _forks():
     """Starts the process that launches are forked from."""
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["faults.program"])
+    forks.set_forkserver_preload(["faults.ready"])
     with pytest.MonkeyPatch.context() as patch:  # It does not take over this process' `sys.path`.
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         multiprocessing.forkserver.ensure_running()
     return forks
 
 
-def train(output, *more, faults=(), **environment) -> Ended:
+def train(output, *more, faults=()) -> Ended:
     """Trains what all tests here do."""
-    return launch(*TRAINING, *more, "--output", output, faults=faults, **environment)
+    return launch(*TRAINING, *more, "--output", output, faults=faults)
 
 
 def check_files(run: pathlib.Path) -> None:

@@ -1,12 +1,9 @@
 """What a launch of the harness is: the command of the package, with faults at named moments.
 
-A moment is a name such as `rename history.csv.tmp`. The interpreter's own audit events give those of
-files, just before they happen: `open`, `rename`, `remove` and `rmtree` with the name of the file or
-folder; the package's callback gives `train` and `test`, the beginning of a step. Faults choose
+A moment is a name such as `rename history.csv.tmp`. The interpreter's own audit events give those
+of files, just before they happen: `open`, `rename`, `remove` and `rmtree` with the name of the file
+or folder; the package's callback gives `train` and `test`, the beginning of a step. Faults choose
 among them by a pattern.
-
-This file is imported by the process that the launches are forked from, with all that a command
-needs, so that each need not load it again; nothing is computed there.
 """
 
 import dataclasses
@@ -19,19 +16,8 @@ import sys
 import threading
 import time
 
-import filelock  # noqa: F401
-import matplotlib.backends.backend_agg  # noqa: F401
-import safetensors.numpy  # noqa: F401
-import sklearn.datasets  # noqa: F401
-
 import keras_mixer_cli
-import keras_mixer_cli.progress
-from keras_mixer import MixerSpec, runs  # noqa: F401
-from keras_mixer.specs import SPECS
 from keras_mixer.training.keeper import Keeper
-
-# What is trained here: an architecture that is built and compiled in little time.
-SPECS["tiny"] = MixerSpec("tiny", 4, 2, 8, 6, 16, (16, 16))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +27,8 @@ class Fault:
     Args:
         at: pattern of the moment.
         nth: which one of those.
-        do: a signal; or `full`, nothing can be written to a file any more.
+        do: a signal; or `full`, nothing can be written to a file any more; or `clock SECONDS`,
+            it jumps by so many.
         after: seconds from the moment to the fault.
         keep: share of the file that is written, where the moment is `open`: what a process leaves
             that is killed while it writes.
@@ -58,7 +45,7 @@ class Watch:
     """Counts moments, and does what the faults say."""
 
     def __init__(self, faults):
-        self.faults = {fault: 0 for fault in faults}
+        self.faults = dict.fromkeys(faults, 0)
 
     def __call__(self, moment: str, path: str = "") -> None:
         for fault in self.faults:
@@ -84,13 +71,17 @@ def _do(fault: Fault, path: str) -> None:
     time.sleep(fault.after)
     if fault.keep < 1:
         os.truncate(path, int(fault.keep * os.path.getsize(path)))
-    if fault.do == "full":
+    kind, _, seconds = fault.do.partition(" ")
+    if kind == "clock":
+        true = time.time
+        time.time = lambda: true() + float(seconds)
+    elif kind == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     else:
         os.kill(os.getpid(), signal.Signals[fault.do])
 
 
-def launch(arguments, faults, out, err, environment) -> None:
+def launch(arguments, faults, out, err) -> None:
     """Runs the command with these arguments, in a process of its own, and ends that.
 
     Args:
@@ -98,12 +89,10 @@ def launch(arguments, faults, out, err, environment) -> None:
         faults: of `Fault`.
         out: a `multiprocessing` connection in the place of the standard output.
         err: the same for errors.
-        environment: variables to set.
     """
     for connection, number in ((out, 1), (err, 2)):
         os.dup2(connection.fileno(), number)
         connection.close()
-    os.environ.update(environment)
     watch = Watch(faults)
     if faults:
         sys.addaudithook(watch.audit)

@@ -8,6 +8,8 @@ import pytest
 from faults.harness import STEPS, assert_equal_runs, check_files, train
 from faults.program import Fault
 
+pytestmark = pytest.mark.faults
+
 AGAIN = "nothing; the steps since the last checkpoint are computed again"
 NOTHING = "nothing"
 HALF = 0.5
@@ -57,8 +59,8 @@ def moments(rng):
             (model, Fault("open last.keras.tmp", keep=HALF)),
             (arrays, Fault(f"open step-{STEPS:09d}.safetensors.tmp", keep=HALF)),
             (manifest, Fault(f"rename step-{STEPS:09d}.json.tmp")),
-            (report, Fault("open curves.png", keep=HALF)),
-            (report, Fault("open samples.png", 2, keep=HALF)),
+            (report, Fault("open curves.png.tmp", 2, keep=HALF)),
+            (report, Fault("open samples.png.tmp", 2, keep=HALF)),
         ),
         (
             (report, Fault("rename report.html.tmp")),
@@ -140,7 +142,7 @@ def test_signals(tmp_path, undisturbed, record_fault, name, code):
     assert (ended.code, ended.message()) == (code, "Interrupted.")
     check_files(run)
     record_fault(f"{name} while the report is drawn", "nothing; it is drawn again")
-    ended = train(run, faults=[Fault("open curves.png", 1, name)])
+    ended = train(run, faults=[Fault("open curves.png.tmp", 1, name)])
     assert (ended.code, ended.message()) == (code, "Interrupted.")
     check_files(run)
     ended = train(run)
