@@ -9,7 +9,10 @@ nox.options.stop_on_first_error = False
 CONSTRAINTS = ("--constraint", "constraints.txt")
 # What KerasHub needs on JAX and PyTorch; it declares TensorFlow too.
 FOR_KERAS_HUB = ("absl-py", "kagglehub", "kagglesdk", "regex", "sentencepiece", "tokenizers")
-EACH_BACKEND = "not cross and not timm and not lint and not slow and not network and not gpu"
+BACKENDS = ("tensorflow", "jax", "torch")
+EACH_BACKEND = (
+    "not cross and not timm and not lint and not faults and not slow and not network and not gpu"
+)
 
 
 @nox.session
@@ -36,7 +39,7 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("backend", ["tensorflow", "jax", "torch"], ids=["tensorflow", "jax", "torch"])
+@nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 def tests(session: nox.Session, backend: str) -> None:
     """The tests on one backend; JAX and PyTorch without TensorFlow, so that a need of it shows."""
     extras = {
@@ -66,6 +69,14 @@ def timm(session: nox.Session) -> None:
     # Without what they ask for: they would replace PyTorch by a build with CUDA.
     session.install(*CONSTRAINTS, "--no-deps", "timm", "torchvision")
     _pytest(session, "torch", "-m", "timm")
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kills, full disks, damaged files; prints the tables of docs/reliability.md."""
+    session.install(*CONSTRAINTS, ".[tensorflow,jax,torch,digits,test]")
+    for backend in BACKENDS:
+        _pytest(session, backend, "-m", "faults and not slow", "tests/faults")
 
 
 def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:

@@ -5,8 +5,10 @@ command has to choose first. A command parses, calls the library, prints; everyt
 imported in its body, so that `--help` loads no framework.
 """
 
+import io
 import signal
 import sys
+import threading
 
 import click
 
@@ -50,6 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
     An error is one line on the standard error stream, unless `--debug` asks for the traceback.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):  # `None` where it is closed.
+        if isinstance(stream, io.TextIOWrapper):
+            # The name of a file may be none in the encoding of the terminal.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return commands.main(arguments, "keras-mixer", standalone_mode=False) or 0
     except click.ClickException as error:
@@ -67,6 +78,16 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         click.echo(f"Error: {_one_line(error)}", err=True)
         return 1
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, where nothing is there to be saved first."""
+
+    signum = signal.SIGTERM
+
+
+def _terminate(_signum, _frame):
+    raise _Terminated  # Rather than die at once, so that temporary files are removed.
 
 
 def _one_line(error: Exception) -> str:

@@ -18,7 +18,7 @@ from keras_mixer.evaluation.journal import Journal, Standing
 from keras_mixer.evaluation.parquet import check_pyarrow, write_parquet
 from keras_mixer.evaluation.rows import Columns, CsvLines, JsonLines
 from keras_mixer.evaluation.stream import predict_stream
-from keras_mixer.training.checkpoint import differences, in_one_step, write_text
+from keras_mixer.training.checkpoint import differences, in_one_step, write_text, writing
 from keras_mixer.training.signals import Interrupted, deferred
 
 # How the rows are kept until all are there.
@@ -117,7 +117,6 @@ def predict_to_file(
         _check_bad(standing, max_bad, journal.path)
         return standing
 
-    output.parent.mkdir(parents=True, exist_ok=True)
     with _locked(output), deferred() as request:
         was = _begun(output, journal.path, about)
         if was is not None and output.exists():
@@ -225,7 +224,8 @@ def _pictures(walk: Walk, digest) -> Iterator[Found]:
 def _complete(journal: Journal, columns: Columns, output: pathlib.Path) -> None:
     """Makes the file of the rows, which are all there."""
     if output.suffix.lower() != ".parquet":
-        os.replace(journal.path, output)
+        with writing(output):
+            os.replace(journal.path, output)
         return
     with in_one_step(output) as temporary:
         write_parquet(temporary, columns, journal.read())
@@ -246,11 +246,17 @@ def _locked(output: pathlib.Path) -> Iterator[None]:
     """Keeps other processes off an output; the system lets go of it when this one dies."""
     import filelock
 
-    lock = output.with_name(output.name + ".lock")
+    path = output.with_name(output.name + ".lock")
+    lock = filelock.FileLock(path)
     try:
-        with filelock.FileLock(lock, timeout=0):
-            yield
-            if output.exists():  # Else two others could each hold a file of this name.
-                lock.unlink(missing_ok=True)
+        with writing(output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise OSError(f"Another process writes {output}. Wait, or end it.") from error
+    try:
+        yield
+        if output.exists():  # Else two others could each hold a file of this name.
+            path.unlink(missing_ok=True)
+    finally:
+        lock.release()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from keras_mixer.data import Found, escaped
 from keras_mixer.evaluation.rows import Cell, CsvLines, JsonLines
+from keras_mixer.training.checkpoint import writing
 
 
 class Standing(NamedTuple):
@@ -54,7 +55,8 @@ class Journal:
         Raises:
             ValueError: a row is damaged, or is that of another file.
         """
-        self.path.touch()
+        with writing(self.path):
+            self.path.touch()
         kept = Standing()
         since: list[list[Cell]] = []  # Rows of a batch that is not whole so far,
         again: list[Found] = []  # and their files.
@@ -98,13 +100,15 @@ class Journal:
                     f"{self.path} begins with {written[:40]!r}, not with the header that belongs "
                     "there. Remove it to begin anew."
                 )
-            file.seek(0)
-            file.write(header)
+            with writing(self.path):
+                file.seek(0)
+                file.write(header)
+                file.flush()
         return len(header)
 
     def add(self, rows: list[list[Cell]]) -> None:
         """Writes rows behind those that are there, to the disk itself."""
-        with open(self.path, "ab") as file:
+        with writing(self.path), open(self.path, "ab") as file:
             file.write("".join(map(self.lines.line, rows)).encode())
             file.flush()
             os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """From a model to a file that was checked."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -22,7 +23,7 @@ from keras_mixer.export.check import TOLERANCE, Comparison, MismatchError, compa
 from keras_mixer.export.formats import Format, format_named
 from keras_mixer.export.graph import in_float32
 from keras_mixer.export.write import write
-from keras_mixer.training.checkpoint import in_one_step
+from keras_mixer.training.checkpoint import in_one_step, writing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +96,11 @@ def export(
         say(f"precision: written in float32; the model computes in {policy}")
     model = in_float32(model)
     about = metadata.describe(model, format, quantize, preprocessing, crop, label_names, writer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, and on the same disk, so that what is whole is only renamed.
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+    with writing(path), contextlib.ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Hidden, and on the same disk, so that what is whole is only renamed.
+        temporary = tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent)
+        folder = stack.enter_context(temporary)
         written = pathlib.Path(folder, path.name)
         how: dict[str, Any] = {
             "format": format,

@@ -23,7 +23,7 @@ from keras_mixer.distribution import alone, copy_of
 from keras_mixer.runs.hub import fetch_run
 from keras_mixer.runs.hub_names import is_hub_name
 from keras_mixer.runs.known_classes import check_classes
-from keras_mixer.training.checkpoint import differences, in_one_step, write_text
+from keras_mixer.training.checkpoint import differences, in_one_step, write_text, writing
 
 RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
 
@@ -149,7 +149,7 @@ def begin_run(
     if output is not None:
         run = pathlib.Path(output)
         if (run / file).is_file() and not new:
-            config = read_config(run, file)
+            config = _read_to_go_on(run, file)
             if config.get("finished"):
                 raise FileExistsError(
                     f"{run} holds a finished {file.removesuffix('.json')}, and nothing is "
@@ -177,18 +177,28 @@ def begin_run(
             f"There is no unfinished run of this command {f'in {run}' if output else 'below runs'} "
             "to go on with. Leave out --resume to begin one."
         )
-    run.mkdir(parents=True, exist_ok=True)
+    with writing(run):
+        run.mkdir(parents=True, exist_ok=True)
     return run, False
 
 
 def _goes_on(run: pathlib.Path, request: dict, file: str) -> bool:
     """Whether a directory holds an unfinished run of a request that nobody works on."""
     try:
-        config = read_config(run, file)
+        config = _read_to_go_on(run, file)
         with locked(run):
             return not config.get("finished") and config.get("request") == request
-    except (OSError, ValueError):
+    except OSError:
         return False
+
+
+def _read_to_go_on(run: pathlib.Path, file: str) -> dict:
+    try:
+        return read_config(run, file)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Choose another --output, or remove the folder to begin anew."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -200,11 +210,16 @@ def locked(run: pathlib.Path) -> Iterator[None]:
     """
     import filelock
 
+    lock = filelock.FileLock(run / ".lock")
     try:
-        with filelock.FileLock(run / ".lock", timeout=0):
-            yield
+        with writing(run):
+            lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise RunInUseError(f"Another process works on {run}. Wait, or end it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -247,8 +262,11 @@ def save_model(path: pathlib.Path, model: keras.Model) -> None:
         bare = copy_of(model)
     with in_one_step(path) as temporary:
         written = temporary.with_name(path.stem + ".tmp.keras")  # Keras asks for the ending.
-        bare.save(written)
-        os.replace(written, temporary)
+        try:
+            bare.save(written)
+            os.replace(written, temporary)
+        finally:
+            written.unlink(missing_ok=True)
 
 
 def finish_run(run: pathlib.Path, model: keras.Model, config: dict, label_names) -> None:
@@ -268,4 +286,4 @@ def read_json(path: pathlib.Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+        raise ValueError(f"{path} is not valid JSON: {error}.") from error

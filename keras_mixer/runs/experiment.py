@@ -135,6 +135,9 @@ def run(
             say(f"run: going on with {path}")
             before = directory.read_config(path)
             config |= {key: before[key] for key in ("training_seconds", "round_seconds")}
+            own = {key: config[key] for key in ("versions", "device")}
+            for different in differences({key: before.get(key) for key in own}, own):
+                say(f"run: {different}; what is left is computed with that")
         directory.write_config(path, config)
         if request.cache:
             data = dataclasses.replace(data, train=data.train.cached())
@@ -190,7 +193,9 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
         sweep = path / "sweep"
         recipe, config["sweep"] = choose_rate(sweep, recipe, dev, request.seed, train, say)
     config["recipe"] = dataclasses.asdict(recipe)
-    model = train(recipe, data, request.seed, path, watch).model
+    model, columns = train(recipe, data, request.seed, path, watch)
+    history = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    directory.write_history(path, history)  # The checkpoint knows it, whatever became of the file.
     say(f"judging: {len(data.test):,} test images")
     probabilities = evaluation.predict(model, data.test, crop=recipe.evaluation_crop, verbose=0)
     result = evaluation.score(probabilities, data.test.labels)
@@ -205,7 +210,6 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
         "training_seconds": config["training_seconds"],
     }
     say("report: drawing")
-    history = directory.read_history(path)
     write_report(path, config, history, data.test, probabilities, data.label_names)
     directory.finish_run(path, model, config, data.label_names)
 

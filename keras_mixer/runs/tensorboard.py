@@ -1,8 +1,10 @@
 """The history of a run for TensorBoard, on any backend."""
 
 import pathlib
+import time
 
 from keras_mixer.training import RunCallback
+from keras_mixer.training.checkpoint import writing
 
 
 class TensorBoard(RunCallback):
@@ -20,22 +22,37 @@ class TensorBoard(RunCallback):
     def __init__(self, folder: pathlib.Path):
         super().__init__()
         try:
-            from tensorboardX import SummaryWriter
+            from tensorboardX import event_file_writer, summary
+            from tensorboardX.proto import event_pb2
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 'TensorBoard logs need tensorboardX. Run: pip install "keras-mixer[tensorboard]"'
             ) from error
-        self._new_writer = lambda step: SummaryWriter(str(folder), purge_step=step)
+        self._folder, self._scalar, self._events = folder, summary.scalar, event_pb2
+        # `SummaryWriter` writes in a thread, and waits for ever when that has died of a full disk.
+        self._open = event_file_writer.EventsWriter
 
     def on_run_begin(self, recipe, model, step):
-        self._writer = self._new_writer(step + 1)  # What is done again takes the old one's place.
+        with writing(self._folder):
+            self._folder.mkdir(exist_ok=True)
+            self._writer = self._open(str(self._folder / "events"))
+            # What is done again takes the old one's place.
+            start = self._events.SessionLog(status=self._events.SessionLog.START)
+            self._write(step + 1, file_version="brain.Event:2")
+            self._write(step + 1, session_log=start)
 
     def on_round_end(self, history):
         row = dict(history[-1])
         step = row.pop("step")
-        for name, value in row.items():
-            self._writer.add_scalar(name.replace("val_", "held_out/", 1), value, step)
-        self._writer.flush()
+        with writing(self._folder):
+            for name, value in row.items():
+                scalar = self._scalar(name.replace("val_", "held_out/", 1), value)
+                self._write(step, summary=scalar)
+            self._writer.flush()
 
     def on_run_end(self, model):
-        self._writer.close()
+        with writing(self._folder):
+            self._writer.close()
+
+    def _write(self, step: int, **content) -> None:
+        self._writer.write_event(self._events.Event(step=step, wall_time=time.time(), **content))

@@ -6,6 +6,7 @@ of its own contents; without a manifest that agrees it does not count.
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -60,7 +61,8 @@ class Checkpoints:
         """Writes a checkpoint and removes all but the newest two."""
         from safetensors.numpy import save_file
 
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         path = self._arrays(state.step)
         # safetensors writes memory as it lies.
         arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
@@ -159,20 +161,62 @@ def shared(state: State, configuration: dict[str, Any], place: Distribution) -> 
     return State(told["step"], told["history"], arrays, told["ended"])
 
 
+class CannotWriteError(OSError):
+    """A file cannot be written; the message names it, the reason and the way out."""
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """Says what cannot be written, why, and what to do, where an error is of the file system.
+
+    Raises:
+        CannotWriteError: it is; of libraries written in C and Rust too, which only tell of it.
+    """
+    try:
+        yield
+    except CannotWriteError:
+        raise
+    except Exception as error:
+        number = getattr(error, "errno", None) or next(
+            (known for known in _FULL if os.strerror(known) in str(error)), None
+        )
+        if number is None:
+            raise
+        advice = "Choose another place to write to."
+        if number in _FULL:
+            advice = "Make room, and give the same command again; what was written before is whole."
+        told = CannotWriteError(f"Cannot write {path}: {os.strerror(number)}. {advice}")
+        told.errno = number
+        raise told from error
+
+
 @contextlib.contextmanager
 def in_one_step(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A temporary name to write; then the file has its own, whole, whenever the power goes."""
+    """A temporary name to write; then the file has its own, whole, whenever the power goes.
+
+    Raises:
+        CannotWriteError: see `writing`; what was written under the temporary name is removed.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    yield temporary
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
+    with writing(path):
         try:
-            os.fsync(folder)  # The name, too.
-        finally:
-            os.close(folder)
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        if os.name == "posix":
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # The name, too.
+            finally:
+                os.close(folder)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
