@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from keras_mixer.data.files import HIDDEN, SUFFIXES, shown
+from keras_mixer.data.files import HIDDEN, SUFFIXES, Found, shown
 from keras_mixer.data.images import ImageData, Split, UnreadableImageError, hold_out
 from keras_mixer.data.readable import Look, leave_out_bad
 
@@ -25,8 +25,8 @@ def load_folder(
 
     Judges on `test`, else on `val` (or `validation`), else on a fifth of each class that is held
     out, always the same one. Hidden entries, folders within those of the classes and files that are
-    not pictures by name are passed over. Up to 10,000 pictures are gone through first, so that a bad
-    one shows now; any number where some may be left out.
+    not pictures by name are passed over. Up to 10,000 pictures are gone through first, so that a
+    bad one shows now; any number where some may be left out.
 
     Args:
         path: the folder.
@@ -115,7 +115,8 @@ def load_csv(
 def _divided(path, label_names, splits: dict, dev, check, max_bad_images, look) -> ImageData:
     """What to train on and what to judge on, of the splits that there are."""
     few = sum(len(split) for split in splits.values()) <= CHECKED_ON_LOAD
-    checked, skipped = check and (few or max_bad_images > 0), ()
+    checked = check and (few or max_bad_images > 0)
+    skipped: tuple[Found, ...] = ()
     if checked:
         looking = {} if look is None else {"look": look}
         kept, skipped = leave_out_bad([*splits.values()], max_bad_images, **looking)
@@ -186,7 +187,7 @@ def _read(root: str, label_names: tuple[str, ...] | None = None) -> tuple[tuple[
 
 
 def _entries(folder: str, *, folders: bool) -> list[str]:
-    """Names of the folders in a folder, links followed, or of what is none; hidden ones left out."""
+    """Names of the folders in a folder, links followed, or of all else; hidden ones left out."""
     with os.scandir(folder) as entries:
         return [
             e.name for e in entries if _is_folder(e) == folders and not e.name.startswith(HIDDEN)

@@ -129,7 +129,7 @@ def _refused(file) -> str | None:
     if file.format == "EPS":
         return "it is a program, which Ghostscript would run; convert it"
     if file.mode == "F":
-        return "its pixels are floating-point numbers, of no known range; convert it"
+        return "its pixels are floating-point numbers, of no known range"
     if file.info.get("progressive") and (scans := _scans(file.fp)) > SCANS:
         return f"it has {scans:,} scans, and at most {SCANS:,} are allowed"
     return None
@@ -153,8 +153,9 @@ def _rgb(file) -> "Image":
     if file.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white.
         deep = np.asarray(file)
         if deep.min() < 0 or deep.max() > 65535:
-            raise ValueError("its pixels are integers beyond 16 bits, of no known range; convert it")
-        return Image.fromarray((deep.astype("uint32") * 255 // 65535).astype("uint8")).convert("RGB")
+            raise ValueError("its pixels are integers beyond 16 bits, of no known range")
+        grey = (deep.astype("uint32") * 255 // 65535).astype("uint8")
+        return Image.fromarray(grey).convert("RGB")
     file.load()
     if isinstance(file.info.get("transparency"), bytes):
         return file.convert("RGBA").convert("RGB")  # At once, PIL warns.

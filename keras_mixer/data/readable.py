@@ -15,6 +15,7 @@ def leave_out_bad(
     splits: Sequence[Split],
     max_bad_images: int = 0,
     look: Look = lambda done, of, bad: None,
+    found: Sequence[Found] = (),
 ) -> tuple[list[Split], tuple[Found, ...]]:
     """Goes through every picture of some splits, and leaves out those that cannot be read.
 
@@ -25,6 +26,7 @@ def leave_out_bad(
         max_bad_images: how many of all of them may be left out.
         look: called, as it goes, with the pictures that were gone through, how many there are and
             how many cannot be read.
+        found: what a walk came to, to which what is bad already counts.
 
     Returns:
         The splits, and what was left out, with the reasons, in their order.
@@ -39,7 +41,8 @@ def leave_out_bad(
     if max_bad_images < 0:
         raise ValueError(f"`max_bad_images` must not be negative. Received: {max_bad_images}")
     kept: list[list[int]] = [[] for _ in splits]
-    bad: list[Found] = []
+    bad = [one for one in found if one.problem is not None]
+    known = len(bad)
     members = [(which, i) for which, split in enumerate(splits) for i in range(len(split))]
 
     def reason(member: tuple[int, int]) -> str | None:
@@ -62,12 +65,13 @@ def leave_out_bad(
                 path = os.fsdecode(picture) if isinstance(picture, str | os.PathLike) else name
                 bad.append(Found(path, problem))
             look(done, len(members), len(bad))
+    total = known + len(members)
     if len(bad) > max_bad_images:
         some = "; ".join(f"Cannot read {shown(one.path)}: {one.problem}" for one in bad[:5])
         more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
         allowed = f", and {max_bad_images} may be left out" if max_bad_images else ""
         raise UnreadableImageError(
-            f"{len(bad)} of {len(members)} images cannot be read{allowed}. Mend or remove them, or "
+            f"{len(bad)} of {total} images cannot be read{allowed}. Mend or remove them, or "
             f"leave them out with --max-bad-images {len(bad)} (`max_bad_images`). {some}{more}"
         )
     if not bad:

@@ -48,8 +48,8 @@ def load(
     by_name = name in DATASETS or name.startswith(TFDS)
     if max_bad_images and by_name:
         raise ValueError(
-            f"`max_bad_images` (--max-bad-images) is for pictures of your own, and {name} is a data "
-            "set by name. Leave it out."
+            f"`max_bad_images` (--max-bad-images) is for pictures of your own, and {name} is a "
+            "data set by name. Leave it out."
         )
     if name == "digits":
         digits = load_digits()
