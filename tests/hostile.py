@@ -204,7 +204,7 @@ def broken():
     }
     for name, extra in text_bombs().items():
         found[f"bomb_{name}.png"] = (png(8, 6, 8, 2, rows, extra), "too large")
-    for length in (2, 4, 20, 100, 300, len(jpeg) // 2, len(jpeg) - 2):
+    for length in (2, 4, 20, 100, 300, len(jpeg) // 2, len(jpeg) - 2, len(jpeg) - 1):
         found[f"cut_{length}.jpg"] = (jpeg[:length], "[Tt]runcated|not a picture")
     for length in (20, 40, 100, len(whole) - 40):
         found[f"cut_{length}.png"] = (whole[:length], "[Tt]runcated|not a picture")

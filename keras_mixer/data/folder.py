@@ -139,7 +139,7 @@ def _check_some_left(label_names, splits: dict[str, Split], skipped) -> None:
     """Raises if leaving out pictures left a class, or a split, without any."""
     counts = np.bincount(splits["train"].labels, minlength=len(label_names))
     empty = [f"the class {label_names[i]}" for i in np.flatnonzero(counts == 0)]
-    empty += [f"the split {name}" for name, split in splits.items() if not len(split)]
+    empty = empty or [f"the split {name}" for name, split in splits.items() if not len(split)]
     if empty:
         raise UnreadableImageError(
             f"Of {', '.join(empty[:5])} no picture can be read. Mend some, or remove it. "
