@@ -106,6 +106,12 @@ def test_every_command_that_reads_a_folder(command, mixed, tmp_path):
         rows = {unescaped(row["path"]): row["error"] for row in csv.DictReader(file)}
     assert {path: reason for path, reason in rows.items() if reason} == listed
 
+    refuses(command("fewshot", root, "--model", "run"), number, total - 1, root)
+    refuses(command("shuffle-study", root, "--models", "mixer_ti4"), number, total - 1, root)
+    for data_of in ((), ("--images", root)):
+        result = command("export", "run", "--format", "onnx", *data_of)
+        refuses(result, number, total if data_of else total - 1, root)
+
     code, out, err = command("datasets", "check", root)
     assert code == 1
     assert f"problem: {number} cannot be read: Cannot read {root}/hostile/" in out
