@@ -43,7 +43,7 @@ class Lines(RunCallback):
         """Shows a line."""
         click.echo(text)
 
-    def on_look(self, done, of, bad):
+    def on_look(self, done: int, of: int, bad: int) -> None:
         now = time.monotonic()
         if done == 1:
             self.looked = now
@@ -201,19 +201,6 @@ class JsonLines(Lines):
 
     def say(self, text):
         self._print("say", text=text)
-
-    def on_look(self, done: int, of: int, bad: int) -> None:
-        now = time.monotonic()
-        if done == 1:
-            self.looked = now + 1  # What takes less needs no bar.
-        if self.looking is None and now >= self.looked:
-            self.looking = self.progress.add_task("looking at images", total=of, numbers="")
-        if self.looking is not None and (done == of or now - self.looked >= self.REFRESH):
-            self.looked = now
-            self.progress.update(self.looking, completed=done)
-            if done == of:
-                self.progress.remove_task(self.looking)
-                self.looking = None
 
     def on_run_begin(self, recipe, model, step):
         super().on_run_begin(recipe, model, step)

@@ -198,7 +198,7 @@ def test_memory_is_bounded_and_nothing_hangs(cases, tmp_path):
         [sys.executable, "-c", PROCESS, root / "plain", root / "hostile", secret],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     grown, reason = done.stdout.splitlines()
