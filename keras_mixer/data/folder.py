@@ -161,6 +161,8 @@ def _read(root: str, label_names: tuple[str, ...] | None = None) -> tuple[tuple[
                 f"{root} holds one class, {classes[0]!r}; a classifier needs at least two."
             )
         label_names = tuple(map(shown, classes))
+        if len(set(label_names)) < len(classes):
+            raise ValueError(f"{root} has class folders whose names look the same. Rename one.")
     else:
         unknown = [shown(name) for name in classes if shown(name) not in label_names]
         if unknown:

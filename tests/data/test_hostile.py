@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -152,6 +153,9 @@ def test_classes_of_any_name(tmp_path):
     loaded = data.load(tmp_path)
     assert loaded.label_names == ("a", r"two\x0alines", r"\xff")
     assert all(name.isprintable() for name in loaded.train.names)
+    shutil.copytree(os.path.join(os.fsencode(tmp_path), b"\xff"), os.fsencode(tmp_path / r"\xff"))
+    with pytest.raises(ValueError, match="class folders whose names look the same"):
+        data.load(tmp_path)
 
 
 def test_named_data_sets_are_not_gone_through():
