@@ -6,6 +6,7 @@ import json
 import click
 
 from keras_mixer_cli.options import Several, Values
+from keras_mixer_cli.reading import max_bad_images
 from keras_mixer_cli.recipe_options import find_recipe
 from keras_mixer_cli.study_options import place_of, study_options
 
@@ -36,6 +37,7 @@ LARGE = ("mixer_b16", "vit_b16", "resnet50")
     show_default=True,
     help="Trainings of each model to take the mean and the deviation of.",
 )
+@max_bad_images
 @study_options
 def compare(
     data,
@@ -51,6 +53,7 @@ def compare(
     resume,
     new,
     data_dir,
+    max_bad_images,
     quiet,
     as_json,
     **changes,
@@ -65,7 +68,7 @@ def compare(
     from keras_mixer_cli.training import check_data, checked_model
 
     check_data(data)
-    place = place_of(output, resume, new, data_dir)
+    place = place_of(output, resume, new, data_dir, max_bad_images)
     models = models or (SMALL if data == "digits" else LARGE)
     pretrained = any("@" in named for named in models)
     default = training.default_recipe if pretrained else training.default_comparison
@@ -139,6 +142,7 @@ def _show_compared(data, path, rows) -> None:
     help="A Mixer, and names of others, or package.module:factory. "
     f"Default: {' '.join(SMALL[::2])} for the digits, else {' '.join(LARGE[::2])}.",
 )
+@max_bad_images
 @study_options
 def shuffle_study(
     data,
@@ -151,6 +155,7 @@ def shuffle_study(
     resume,
     new,
     data_dir,
+    max_bad_images,
     quiet,
     as_json,
     **changes,
@@ -167,7 +172,7 @@ def shuffle_study(
     from keras_mixer_cli.training import check_data, checked_model
 
     check_data(data)
-    place = place_of(output, resume, new, data_dir)
+    place = place_of(output, resume, new, data_dir, max_bad_images)
     models = models or ((SMALL if data == "digits" else LARGE)[::2])
     for name in models:
         checked_model(name, image_size, "--models")

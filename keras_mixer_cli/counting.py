@@ -14,6 +14,46 @@ from rich.text import Text
 EVERY = 10.0  # Seconds between lines.
 
 
+class Looking:
+    """Called with the pictures that were gone through, how many there are and how many are bad.
+
+    It says nothing of what takes less than a second on a terminal, or ten elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.started = self.said = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, of: int, bad: int) -> None:
+        now = time.monotonic()
+        if self.console.is_terminal and now - self.said >= (0.2 if self._bar else 1.0):
+            self.said = now
+            if self._bar is None:
+                columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("images"))
+                self._bar = Progress(
+                    SpinnerColumn(), *columns, console=self.console, transient=True
+                )
+                self._task = self._bar.add_task("", total=of)
+                self._bar.start()
+            self._bar.update(self._task, completed=done)
+        elif not self.console.is_terminal and now - self.said >= EVERY:
+            self.said = now
+            self.console.print(Text(looked(done, of, bad)), soft_wrap=True)
+
+
+def looked(done: int, of: int, bad: int) -> str:
+    """The same as a line."""
+    return f"data: {done:,} of {of:,} images gone through, {bad:,} of them cannot be read"
+
+
 class Counting:
     """Called with what is done and how much of it is bad.
 

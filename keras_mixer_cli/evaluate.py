@@ -10,6 +10,7 @@ import re
 import click
 
 from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.reading import load_data, max_bad_images
 
 MANY_CLASSES = 50  # Beyond, only the worst ones are shown one by one.
 WORST_CLASSES = 20
@@ -48,6 +49,7 @@ WORST_CLASSES = 20
     type=click.Path(file_okay=False),
     help="Where TensorFlow Datasets keeps data.",
 )
+@max_bad_images
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each crop.")
 @on_a_backend
 def evaluate(target, data, real, real_labels, predictions, output, as_json, **options) -> None:
@@ -66,6 +68,7 @@ def evaluate(target, data, real, real_labels, predictions, output, as_json, **op
     if target.endswith(".npz"):
         given = {"DATA": data, "--weights": options["weights"], "--crop": options["crops"]}
         given |= {"--predictions": predictions, "--data-dir": options["data_dir"]}
+        given |= {"--max-bad-images": options["max_bad_images"]}
         if unused := [name for name, value in given.items() if value]:
             raise click.UsageError(f"{target} holds predictions: leave out {', '.join(unused)}.")
         found = [evaluation.Predictions.load(target)]
@@ -86,9 +89,10 @@ def evaluate(target, data, real, real_labels, predictions, output, as_json, **op
         _draw(pathlib.Path(output), *row)
 
 
-def _predict(target, data, file, real, *, weights, crops, batch_size, data_dir) -> list:
+def _predict(
+    target, data, file, real, *, weights, crops, batch_size, data_dir, max_bad_images
+) -> list:
     """The predictions of a model for each crop, each written to `file` as soon as it is there."""
-    import keras_mixer
     from keras_mixer import evaluation, runs
     from keras_mixer.data import DATASETS
     from keras_mixer_cli.find_model import find_model, own_data
@@ -99,7 +103,7 @@ def _predict(target, data, file, real, *, weights, crops, batch_size, data_dir) 
     own = run.config if run and data is None else None
     name = own_data(target, run, "DATA, what to judge it on") if run and own else data
     check_data(name)
-    loaded = keras_mixer.data.load(name, data_dir)
+    loaded = load_data(name, data_dir, max_bad_images)
     if run and loaded.label_names != run.label_names:
         raise ValueError(
             f"{name} has the classes {_some(loaded.label_names)} and the run was trained on "

@@ -7,6 +7,7 @@ import pathlib
 import click
 
 from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.reading import load_data, load_pictures, max_bad_images
 
 
 @click.command()
@@ -55,9 +56,19 @@ from keras_mixer_cli.options import is_run, on_a_backend
     type=click.Path(file_okay=False),
     help="Where TensorFlow Datasets keeps data.",
 )
+@max_bad_images
 @on_a_backend
 def export(
-    target, format_name, quantize, preprocessing, output, images, limit, tolerance, data_dir
+    target,
+    format_name,
+    quantize,
+    preprocessing,
+    output,
+    images,
+    limit,
+    tolerance,
+    data_dir,
+    max_bad_images,
 ) -> None:
     """Write the model of TARGET for another runtime, and compare it there with Keras.
 
@@ -78,7 +89,10 @@ def export(
         )
     row = format_named(format_name, quantize)
     found = find_model(target)
-    split = _pictures(images) if images else _held_out(found, data_dir)
+    if images:
+        split = _pictures(images, max_bad_images)
+    else:
+        split = _held_out(found, data_dir, max_bad_images)
     if output is None:
         stem = "model" if found.run else pathlib.Path(target).stem
         folder = pathlib.Path(target) if os.path.isdir(target) else pathlib.Path(target).parent
@@ -121,21 +135,17 @@ def export(
     )
 
 
-def _pictures(folder: str):
+def _pictures(folder: str, max_bad: int):
     """The pictures in and below a folder, as a split without real labels."""
-    import numpy as np
+    from keras_mixer.data import Walk
 
-    from keras_mixer.data import Split, Walk
-
-    paths = [found.path for found in Walk([folder]) if found.problem is None]
-    if not paths:
+    if not (found := list(Walk([folder]))):
         raise click.BadParameter(f"{folder} holds no pictures.", param_hint="--images")
-    return Split(paths, np.zeros(len(paths), int), paths)
+    return load_pictures(found, max_bad)
 
 
-def _held_out(found, data_dir):
+def _held_out(found, data_dir, max_bad: int):
     """What a run is judged on."""
-    import keras_mixer
     from keras_mixer_cli.find_model import own_data
 
     if found.run is None:
@@ -144,7 +154,7 @@ def _held_out(found, data_dir):
             "folder of some that it may be compared on."
         )
     name = own_data(found.name, found.run, "--images, a folder of pictures to compare on")
-    data = keras_mixer.data.load(name, data_dir)
+    data = load_data(name, data_dir, max_bad)
     if data.test.fingerprint() != found.run.config["test_fingerprint"]:
         raise ValueError(
             f"{name} has changed since the run: its held-out images are other ones. Give --images, "

@@ -5,6 +5,7 @@ import json
 import click
 
 from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
+from keras_mixer_cli.reading import load_data, max_bad_images
 
 
 @click.command(cls=Several)
@@ -28,6 +29,7 @@ from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
 )
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--data-dir", type=click.Path(file_okay=False))
+@max_bad_images
 @click.option("--cache/--no-cache", default=True, help="Keep the features for the next time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @on_a_backend
@@ -43,6 +45,7 @@ def fewshot(
     crop,
     batch_size,
     data_dir,
+    max_bad_images,
     cache,
     as_json,
 ) -> None:
@@ -64,7 +67,7 @@ def fewshot(
     row = keras_mixer.data.DATASETS.get(data)
     result = evaluation.fewshot(
         found.model,
-        keras_mixer.data.load(data, data_dir),
+        load_data(data, data_dir, max_bad_images),
         shots=shots,
         seeds=seeds,
         l2=l2,

@@ -6,6 +6,7 @@ import json
 import click
 
 from keras_mixer_cli.options import RunDirectory, on_a_backend
+from keras_mixer_cli.reading import load_pictures
 
 AT_ONCE = 1000  # Pictures in a table on the screen; more belong into a file.
 
@@ -31,7 +32,7 @@ AT_ONCE = 1000  # Pictures in a table on the screen; more belong into a file.
 @click.option(
     "--max-bad-images",
     type=click.IntRange(0),
-    help="With --output: stop at more files that cannot be read. Default: 100.",
+    help="Files that may be left out because they cannot be read. Default: 0; with --output 100.",
 )
 @on_a_backend
 def predict(
@@ -45,9 +46,9 @@ def predict(
     for each; a file that cannot be read has its reason in the column `error`.
     """
     if output is None:
-        if all_probabilities or max_bad_images is not None:
-            raise click.UsageError("--all-probabilities and --max-bad-images go with --output.")
-        _print(run, images, top, as_json, batch_size)
+        if all_probabilities:
+            raise click.UsageError("--all-probabilities goes with --output.")
+        _print(run, images, top, as_json, batch_size, max_bad_images or 0)
         return
     if as_json:
         raise click.UsageError("--json and --output exclude each other; see --output x.jsonl.")
@@ -77,7 +78,7 @@ def predict(
     )
 
 
-def _print(run, images, top, as_json, batch_size) -> None:
+def _print(run, images, top, as_json, batch_size, max_bad) -> None:
     """Prints what a model says of up to a thousand pictures."""
     import numpy as np
 
@@ -92,12 +93,8 @@ def _print(run, images, top, as_json, batch_size) -> None:
         )
     if not found:
         raise ValueError(f"There are no pictures in {', '.join(map(data.escaped, images))}.")
-    for one in found:
-        if one.problem is not None:
-            raise data.UnreadableImageError(f"Cannot read {data.escaped(one.path)}: {one.problem}")
-    images = [one.path for one in found]
-    split = data.Split(images, np.zeros(len(images), int), images)
-    split.check_readable()
+    split = load_pictures(found, max_bad)
+    images = split.pictures
     probabilities = evaluation.predict(
         trained.load_model(),
         split,

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from keras_mixer.training import RunCallback
+from keras_mixer_cli.counting import EVERY, looked
 from keras_mixer_cli.tables import percent, show
 
 
@@ -41,6 +42,14 @@ class Lines(RunCallback):
     def say(self, text: str) -> None:
         """Shows a line."""
         click.echo(text)
+
+    def on_look(self, done: int, of: int, bad: int) -> None:
+        now = time.monotonic()
+        if done == 1:
+            self.looked = now
+        if now - self.looked >= EVERY:
+            self.looked = now
+            self.say(looked(done, of, bad))
 
     def on_run_begin(self, recipe, model, step):
         self.recipe, self.first = recipe, step
@@ -105,6 +114,8 @@ class Lines(RunCallback):
             rows.insert(1, (f"mean of {len(seeds['top_1'])} seeds", text))
         request = run.config["request"]
         title = f"{run.config['data']} with {run.config['model']} on {request['backend']}"
+        if skipped := run.config["skipped_images"]:
+            rows.append(("left out", f"{skipped:,} unreadable"))
         show(title, {"": "left", "held out": "right"}, rows)
         click.echo(f"saved: {run.path}; {run.path / 'report.html'} shows it")
 
@@ -113,6 +124,7 @@ class Bar(Lines):
     """A live bar: steps, images a second, loss, accuracy, learning rate, time left."""
 
     REFRESH = 0.2  # Seconds; to show it costs time.
+    looking: Any = None
 
     def __enter__(self):
         self.console = Console(highlight=False)
@@ -135,6 +147,19 @@ class Bar(Lines):
 
     def say(self, text):
         self.progress.console.print(Text(text), soft_wrap=True)
+
+    def on_look(self, done: int, of: int, bad: int) -> None:
+        now = time.monotonic()
+        if done == 1:
+            self.looked = now + 1  # What takes less needs no bar.
+        if self.looking is None and now >= self.looked:
+            self.looking = self.progress.add_task("looking at images", total=of, numbers="")
+        if self.looking is not None and (done == of or now - self.looked >= self.REFRESH):
+            self.looked = now
+            self.progress.update(self.looking, completed=done)
+            if done == of:
+                self.progress.remove_task(self.looking)
+                self.looking = None
 
     def on_run_begin(self, recipe, model, step):
         super().on_run_begin(recipe, model, step)
@@ -186,7 +211,14 @@ class JsonLines(Lines):
 
     def result(self, run):
         seeds = run.config.get("seeds")
-        self._print("result", path=str(run.path), seeds=seeds, **run.config["metrics"])
+        skipped = run.config["skipped_images"]
+        self._print(
+            "result",
+            path=str(run.path),
+            seeds=seeds,
+            skipped_images=skipped,
+            **run.config["metrics"],
+        )
 
 
 class Quiet(Lines):

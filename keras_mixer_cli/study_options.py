@@ -39,7 +39,7 @@ def study_options(command):
     return command
 
 
-def place_of(output, resume, new, data_dir):
+def place_of(output, resume, new, data_dir, max_bad_images=0):
     """Where the trainings go."""
     from keras_mixer import runs
 
@@ -51,4 +51,5 @@ def place_of(output, resume, new, data_dir):
         new=new,
         data_dir=data_dir,
         command=shlex.join(["keras-mixer", *sys.argv[1:]]),
+        max_bad_images=max_bad_images,
     )

@@ -8,6 +8,7 @@ import click
 
 from keras_mixer_cli.distribution_options import distributed, distribution_options
 from keras_mixer_cli.options import on_a_backend, parse_size
+from keras_mixer_cli.reading import max_bad_images
 from keras_mixer_cli.recipe_options import find_recipe, recipe_options, set_option
 
 
@@ -57,6 +58,7 @@ def _training_options(command):
                 type=click.Path(file_okay=False),
                 help="Where TensorFlow Datasets keeps data.",
             ),
+            max_bad_images,
             distribution_options,
             click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard."),
             click.option("--quiet", is_flag=True, help="Print errors alone."),
@@ -117,6 +119,7 @@ def _train(
     new,
     cache,
     data_dir,
+    max_bad_images,
     tensorboard,
     quiet,
     json_lines,
@@ -162,6 +165,7 @@ def _train(
         data_dir=data_dir,
         command=shlex.join(["keras-mixer", *sys.argv[1:]]),
         tensorboard=tensorboard,
+        max_bad_images=max_bad_images,
     )
     # What the pictures are is compared later.
     facts = {**asdict(recipe), "model": request.model_name, "seed": seed, "size": image_size}

@@ -51,7 +51,7 @@ def visualize(target, model, gelu, images, blocks, units, output) -> None:
             "commands, each with its --output.",
             param_hint="--image",
         )
-    data.Split(images, np.zeros(len(images), int), images).check_readable()
+    data.leave_out_bad([data.Split(images, np.zeros(len(images), int), images)])
     net, label_names, crop = _load(target, model, gelu, head=bool(images))
     if blocks is None:
         blocks = range(min(3, len(mixer_blocks(net))))

@@ -89,16 +89,15 @@ def check(data: ImageData) -> Report:
 def _look(split: Split, index: int) -> tuple[bytes, tuple[int, int], str | None]:
     """Hash, height and width of a picture, and what is wrong with it."""
     picture, name = split.pictures[index], split.names[index]
-    if isinstance(picture, str | os.PathLike):
-        try:
-            with open(picture, "rb") as file:
-                picture = file.read()
-        except OSError as error:
-            return b"", (0, 0), f"Cannot read {name}: {error.strerror}"
     try:
         size = check_readable(picture, name)
+        if isinstance(picture, str | os.PathLike):
+            with open(picture, "rb") as file:
+                return hashlib.file_digest(file, "sha256").digest(), size, None
     except UnreadableImageError as error:
         return b"", (0, 0), str(error)
+    except OSError as error:
+        return b"", (0, 0), f"Cannot read {name}: {error.strerror}"
     content = picture if isinstance(picture, bytes) else picture.tobytes()
     return hashlib.sha256(content).digest(), size, None
 

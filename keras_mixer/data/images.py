@@ -12,15 +12,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_mixer.data.files import Found, obstacle, shown
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 LONGEST = 100  # Times the shorter side: crops resize that one, and the longer one grows with it.
+SCANS = 1000  # Of a progressive JPEG, which has about ten; each one goes over the whole picture.
 
 
 class UnreadableImageError(ValueError):
-    """A picture cannot be decoded; the message names it and the reason."""
+    """A picture cannot be decoded; the message names it and the reason, `reason` is that alone."""
+
+    def __init__(self, message: str, reason: str | None = None):
+        super().__init__(message)
+        self.reason = message if reason is None else reason
 
 
 class UnknownFormatError(UnreadableImageError):
@@ -53,12 +60,14 @@ def open_rgb(
 
     Raises:
         UnknownFormatError: it is not a picture, or in none of `formats`.
-        UnreadableImageError: it is missing, truncated, of more than `max_pixels`, or of more than
-            178,956,970 pixels, PIL's limit against decompression bombs, or one side is more than
-            100 times the other.
+        UnreadableImageError: it is missing, truncated, no regular file (a pipe or a device is never
+            opened) or of more than 1 GiB; it has more than `max_pixels`, or than 178,956,970, PIL's
+            limit against decompression bombs; one side is more than 100 times the other; its pixels
+            are floating-point numbers or integers beyond 16 bits, of no known range; it is a JPEG
+            of a thousand scans or a program in PostScript.
         ValueError: an array of another shape or type.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if isinstance(picture, np.ndarray):
         return Image.fromarray(_three_channels(picture))
@@ -67,14 +76,7 @@ def open_rgb(
             raise ValueError(
                 f"it has {file.width} x {file.height} pixels and at most {max_pixels} are allowed"
             )
-        ImageOps.exif_transpose(file, in_place=True)
-        if file.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white.
-            deep = np.asarray(file).clip(0, 65535).astype("uint32")
-            return Image.fromarray((deep * 255 // 65535).astype("uint8")).convert("RGB")
-        file.load()
-        if isinstance(file.info.get("transparency"), bytes):
-            return file.convert("RGBA").convert("RGB")  # At once, PIL warns.
-        return file if file.mode == "RGB" else file.convert("RGB")
+        return _rgb(file)
 
 
 def check_readable(picture, name: str | None = None) -> tuple[int, int]:
@@ -88,7 +90,7 @@ def check_readable(picture, name: str | None = None) -> tuple[int, int]:
     with _reading(picture, name) as file:
         width, height = file.size
         file.draft("RGB", (1, 1))  # A JPEG is parsed to its end and decoded at an eighth.
-        file.load()
+        _rgb(file)
         return height, width
 
 
@@ -97,22 +99,79 @@ def _reading(picture, name: str | None, formats: tuple[str, ...] | None = None):
     """An open file of PIL; whatever its decoder raises becomes an `UnreadableImageError`."""
     from PIL import Image, UnidentifiedImageError
 
+    by_path = isinstance(picture, str | os.PathLike)
     if name is None:
-        name = os.fspath(picture) if isinstance(picture, str | os.PathLike) else "image"
+        name = shown(picture) if by_path else "image"
     try:
+        if by_path and (problem := obstacle(picture)):
+            raise ValueError(problem)
         source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
         with Image.open(source, formats=formats) as file:
-            if max(file.size) > LONGEST * min(file.size):
-                raise ValueError(
-                    f"it has {file.width} x {file.height} pixels, and one side may be at most "
-                    f"{LONGEST} times the other"
-                )
+            if problem := _refused(file):
+                raise ValueError(problem)
             yield file
     except UnidentifiedImageError as error:
         known = "a known format" if formats is None else f"these formats: {', '.join(formats)}"
-        raise UnknownFormatError(f"Cannot read {name}: not a picture of {known}") from error
+        reason = f"not a picture of {known}"
+        raise UnknownFormatError(f"Cannot read {name}: {reason}", reason) from error
     except Exception as error:  # A decoder raises whatever it likes on a broken file.
-        raise UnreadableImageError(f"Cannot read {name}: {error}") from error
+        reason = _reason(error)
+        raise UnreadableImageError(f"Cannot read {name}: {reason}", reason) from error
+
+
+def _refused(file) -> str | None:
+    """Why an open file of PIL must not be decoded, or `None`."""
+    if max(file.size) > LONGEST * min(file.size):
+        return (
+            f"it has {file.width} x {file.height} pixels, and one side may be at most {LONGEST} "
+            "times the other"
+        )
+    if file.format == "EPS":
+        return "it is a program, which Ghostscript would run; convert it"
+    if file.mode == "F":
+        return "its pixels are floating-point numbers, of no known range"
+    if file.info.get("progressive") and (scans := _scans(file.fp)) > SCANS:
+        return f"it has {scans:,} scans, and at most {SCANS:,} are allowed"
+    return None
+
+
+def _scans(file) -> int:
+    """How many scans a JPEG has, at most: each begins with two bytes that are elsewhere rare."""
+    place, found = file.tell(), 0
+    file.seek(0)
+    while block := file.read(2**20):
+        found += block.count(b"\xff\xda")
+    file.seek(place)
+    return found
+
+
+def _rgb(file) -> "Image":
+    """An open file of PIL as RGB, upright."""
+    from PIL import Image, ImageOps
+
+    ImageOps.exif_transpose(file, in_place=True)
+    if file.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white.
+        deep = np.asarray(file)
+        if deep.min() < 0 or deep.max() > 65535:
+            raise ValueError("its pixels are integers beyond 16 bits, of no known range")
+        grey = (deep.astype("uint32") * 255 // 65535).astype("uint8")
+        return Image.fromarray(grey).convert("RGB")
+    file.load()
+    if isinstance(file.info.get("transparency"), bytes):
+        return file.convert("RGBA").convert("RGB")  # At once, PIL warns.
+    return file if file.mode == "RGB" else file.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    """What a decoder or the system says of a file, on one line, without its name."""
+    from PIL.Image import DecompressionBombError
+
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(error).split())
+    if text and isinstance(error, OSError | ValueError | SyntaxError | DecompressionBombError):
+        return text
+    return f"its decoder failed ({type(error).__name__}{': ' if text else ''}{text})"
 
 
 def _three_channels(array: np.ndarray) -> np.ndarray:
@@ -177,30 +236,6 @@ class Split:
             digest.update(f"{name}\0{label}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
 
-    def check_readable(self) -> None:
-        """Goes through every picture, so that a bad file shows before training.
-
-        Raises:
-            UnreadableImageError: the message counts the bad files and names up to five.
-        """
-
-        def problem(index: int) -> str | None:
-            try:
-                check_readable(self.pictures[index], self.names[index])
-            except UnreadableImageError as error:
-                return str(error)
-            return None
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            problems = [text for text in pool.map(problem, range(len(self))) if text]
-        if problems:
-            more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-            raise UnreadableImageError(
-                f"{len(problems)} of {len(self)} images cannot be read. Mend or remove them. "
-                + "; ".join(problems[:5])
-                + more
-            )
-
     def cached(self) -> "Split":
         """The same pictures, decoded and kept in memory as uint8 arrays."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -219,6 +254,7 @@ class ImageData:
         label_names: names of the classes, in the order of their numbers.
         checked: whether every picture has been found readable; a bad one of a set that was not
             checked stops the training, by name, when its turn comes.
+        skipped: pictures that were left out because they cannot be read, with the reasons.
     """
 
     name: str
@@ -226,6 +262,7 @@ class ImageData:
     test: Split
     label_names: tuple[str, ...]
     checked: bool = True
+    skipped: tuple[Found, ...] = ()
 
     @property
     def classes(self) -> int:

@@ -8,6 +8,7 @@ from keras_mixer.data.catalog import DATASETS
 from keras_mixer.data.digits import load_digits
 from keras_mixer.data.folder import load_csv, load_folder
 from keras_mixer.data.images import ImageData, Split, hold_out
+from keras_mixer.data.readable import Look
 from keras_mixer.data.tfds import any_tfds, load_tfds
 
 TFDS = "tfds:"
@@ -19,6 +20,8 @@ def load(
     *,
     dev: bool = False,
     check: bool = True,
+    max_bad_images: int = 0,
+    look: Look | None = None,
 ) -> ImageData:
     """Loads a data set by name, or pictures of your own by path.
 
@@ -30,14 +33,24 @@ def load(
         dev: for choices such as that of a learning rate: divides the training images into some to
             train on and some to judge on, and leaves the test images alone.
         check: whether to go through up to 10,000 pictures of your own first.
+        max_bad_images: how many pictures of your own may be left out because they cannot be read;
+            if it is not 0, all are gone through. `ImageData.skipped` lists them.
+        look: called as they are gone through; see `leave_out_bad`.
 
     Raises:
+        UnreadableImageError: more of them cannot be read.
         ValueError: neither a known name nor a path; also see `load_folder`, `load_csv` and
             `load_tfds`.
     """
     name = os.fspath(name)
     if problem := unknown(name):
         raise ValueError(problem)
+    by_name = name in DATASETS or name.startswith(TFDS)
+    if max_bad_images and by_name:
+        raise ValueError(
+            f"`max_bad_images` (--max-bad-images) is for pictures of your own, and {name} is a "
+            "data set by name. Leave it out."
+        )
     if name == "digits":
         digits = load_digits()
         if not dev:
@@ -48,7 +61,7 @@ def load(
     if name.startswith(TFDS):
         return load_tfds(any_tfds(name.removeprefix(TFDS), data_dir), data_dir, dev=dev)
     own = load_folder if os.path.isdir(name) else load_csv
-    return own(name, dev=dev, check=check)
+    return own(name, dev=dev, check=check, max_bad_images=max_bad_images, look=look)
 
 
 def unknown(name: str) -> str | None:

@@ -1,25 +1,9 @@
 """The pictures below folders of any size, one after the other, always in the same order."""
 
-import dataclasses
 import os
-import re
-import stat
 from collections.abc import Iterator, Sequence
 
-from keras_mixer.data.folder import HIDDEN, SUFFIXES
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """Something that a walk came to.
-
-    Args:
-        path: of a picture by name, or of what stands in the way; below the path that was given.
-        problem: why it must not be opened, or `None`.
-    """
-
-    path: str
-    problem: str | None = None
+from keras_mixer.data.files import HIDDEN, SUFFIXES, Found, obstacle
 
 
 class Walk:
@@ -58,8 +42,8 @@ class Walk:
                     continue
                 path = waiting[-1].pop()
                 try:
-                    about = os.stat(path)
-                    if stat.S_ISDIR(about.st_mode):
+                    if os.path.isdir(path):
+                        about = os.stat(path)
                         identity = about.st_dev, about.st_ino
                         if path != given and os.path.islink(path):
                             if identity in above:
@@ -72,15 +56,12 @@ class Walk:
                         inside = _entries(path)
                         above.append(identity)
                         waiting.append(inside)
-                    elif not stat.S_ISREG(about.st_mode):
-                        yield Found(path, "not a regular file")
+                    elif (problem := obstacle(path)) is not None:
+                        yield Found(path, problem)
                     elif path == given or path.lower().endswith(SUFFIXES):
                         yield Found(path)
                     else:
                         self.passed_over += 1
-                except FileNotFoundError:
-                    broken = os.path.islink(path)
-                    yield Found(path, "a link to nothing" if broken else "no such file")
                 except OSError as error:
                     yield Found(path, str(error.strerror))
 
@@ -91,23 +72,3 @@ def _entries(folder: str) -> list[str]:
         names = [entry.name for entry in entries if not entry.name.startswith(HIDDEN)]
     names.sort(key=os.fsencode, reverse=True)
     return [os.path.join(folder, name) for name in names]
-
-
-def escaped(text: str) -> str:
-    r"""A path, or other text, as one line of UTF-8: `unescaped` gives it back.
-
-    A backslash, a control character and each byte that is not UTF-8 become `\x` and two hexadecimal
-    digits.
-
-    >>> escaped("two\nlines")
-    'two\\x0alines'
-    """
-    text = os.fsencode(text).decode("utf-8", "surrogateescape")
-    return re.sub(r"[\\\x00-\x1f\x7f\udc80-\udcff]", lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text)
-
-
-def unescaped(text: str) -> str:
-    """The path that `escaped` wrote."""
-    parts = re.split(rb"\\x([0-9a-f]{2})", text.encode())
-    parts[1::2] = [bytes.fromhex(digits.decode()) for digits in parts[1::2]]
-    return os.fsdecode(b"".join(parts))

@@ -76,9 +76,9 @@ def _predicted(model, files, crop, size, batch_size, always_full) -> Iterator[Pr
         if found.problem is not None:
             return found.problem
         try:
-            return evaluation_image(found.path, size, crop, model, name="it")
+            return evaluation_image(found.path, size, crop, model)
         except UnreadableImageError as error:
-            return _reason(error)
+            return error.reason
 
     decoders = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
     pending: collections.deque[tuple[list[Found], list[Future]]] = collections.deque()
@@ -113,12 +113,3 @@ def _predicted(model, files, crop, size, batch_size, always_full) -> Iterator[Pr
                 yield PredictedBatch(members, problems, probabilities)
     finally:
         decoders.shutdown(wait=False, cancel_futures=True)
-
-
-def _reason(error: UnreadableImageError) -> str:
-    """Why a picture cannot be read, without its name, on one line."""
-    cause = error.__cause__
-    text = str(error).partition(": ")[2]
-    if isinstance(cause, OSError) and cause.strerror:
-        text = cause.strerror  # Else the path would stand in it.
-    return " ".join(text.split()) or type(cause).__name__

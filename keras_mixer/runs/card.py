@@ -43,7 +43,8 @@ def model_card(
     height, width = image_size
     sections = {
         "Use": _use(place, height, width),
-        "Results": f"On {config['metrics']['test_images']:,} held-out images:\n\n"
+        "Results": _left_out(config)
+        + f"On {config['metrics']['test_images']:,} held-out images:\n\n"
         + _table([(METRICS.get(k, k), _number(v, k)) for k, v in config["metrics"].items()])
         + _seeds(config.get("seeds")),
         "Data": _data(config, data, label_names),
@@ -78,6 +79,11 @@ def model_card(
         f"# {_plain(name)} on {_plain(_title(config, data))}\n\n{what} that classifies images of "
         f"{height}x{width} pixels, trained with keras_mixer on Keras 3 and {backend}.\n\n{body}\n"
     )
+
+
+def _left_out(config) -> str:
+    number = config.get("skipped_images", 0)
+    return f"Without {number:,} images of the data that could not be read.\n\n" if number else ""
 
 
 def _front_matter(config, data, is_mixer: bool, backend: str, license: str | None) -> str:

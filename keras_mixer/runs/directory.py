@@ -4,6 +4,7 @@
 says at the end that the run has `finished`. `model.keras` is the trained model, `labels.json` the
 names of the classes in order, `history.csv` has one row for each evaluation. `last.keras` stands
 beside `model.keras` where that is the best one; `checkpoints` is there until the run has finished.
+`skipped.csv` lists pictures that were left out because they cannot be read, where there were some.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from keras_mixer.runs.known_classes import check_classes
 from keras_mixer.training.checkpoint import differences, in_one_step, write_text, writing
 
 RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
+SKIPPED = "skipped.csv"  # Written before them; see `skipped.py`.
 
 
 class RunInUseError(OSError):
@@ -161,7 +163,8 @@ def begin_run(
                     "options to go on, or choose another --output."
                 )
             return run, True
-        if run.exists() and not (run.is_dir() and {p.name for p in run.iterdir()} <= {".lock"}):
+        began = {".lock", SKIPPED}
+        if run.exists() and not (run.is_dir() and {p.name for p in run.iterdir()} <= began):
             raise FileExistsError(
                 f"{run} is not an empty folder, and nothing is overwritten. Choose another "
                 "--output or remove it."
@@ -228,7 +231,7 @@ def removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool) -> Iterator[N
     try:
         yield
     except BaseException:
-        if not goes_on and {file.name for file in path.iterdir()} <= {RUN, STUDY, ".lock"}:
+        if not goes_on and {file.name for file in path.iterdir()} <= {RUN, STUDY, SKIPPED, ".lock"}:
             shutil.rmtree(path)
         raise
 

@@ -16,10 +16,11 @@ from keras_mixer.profiling import this_machine
 from keras_mixer.runs import directory
 from keras_mixer.runs.bookkeeper import Bookkeeper
 from keras_mixer.runs.report import write_report
+from keras_mixer.runs.skipped import check_same_skipped, tell_skipped, write_skipped
 from keras_mixer.runs.tensorboard import TensorBoard
 from keras_mixer.runs.trials import choose_rate, repeat
 from keras_mixer.specs import MixerSpec
-from keras_mixer.training import Recipe, build_model, finetune
+from keras_mixer.training import Recipe, RunCallback, build_model, finetune
 from keras_mixer.training.checkpoint import differences
 
 
@@ -72,6 +73,9 @@ class Place:
         data_dir: where TensorFlow Datasets keeps prepared data sets.
         command: what was typed, for `run.json`.
         tensorboard: whether to write TensorBoard's logs to `tensorboard` in the run directory.
+        max_bad_images: how many pictures of one's own may be left out because they cannot be read;
+            `skipped.csv` in the run directory lists them, and a run goes on only without the same
+            ones.
     """
 
     output: str | os.PathLike | None = None
@@ -80,6 +84,19 @@ class Place:
     data_dir: str | None = None
     command: str = ""
     tensorboard: bool = False
+    max_bad_images: int = 0
+
+    def load(self, name: str, callbacks=(), **options) -> ImageData:
+        """A data set as in `keras_mixer.data.load`, without the pictures that may be left out."""
+        heard = [callback for callback in callbacks if isinstance(callback, RunCallback)]
+
+        def look(done: int, of: int, bad: int) -> None:
+            for callback in heard:
+                callback.on_look(done, of, bad)
+
+        return keras_mixer.data.load(
+            name, self.data_dir, max_bad_images=self.max_bad_images, look=look, **options
+        )
 
 
 ANYWHERE = Place()  # Below `runs`.
@@ -118,8 +135,11 @@ def run(
     if here.kind != "none":
         say(f"distribution: {here}")
     say(f"data: reading {request.data}")
-    data = keras_mixer.data.load(request.data, place.data_dir)
+    if place.max_bad_images:
+        say(f"data: up to {place.max_bad_images:,} bad images are left out; going through all")
+    data = place.load(request.data, callbacks)
     _tell_data(data, say)
+    tell_skipped(data, say)
     recipe = request.recipe.for_images(len(data.train))
     asked = _asked(request)
     path, goes_on = directory.begin_run(
@@ -134,10 +154,12 @@ def run(
         if goes_on:
             say(f"run: going on with {path}")
             before = directory.read_config(path)
+            check_same_skipped(path, data.skipped)
             config |= {key: before[key] for key in ("training_seconds", "round_seconds")}
             own = {key: config[key] for key in ("versions", "device")}
             for different in differences({key: before.get(key) for key in own}, own):
                 say(f"run: {different}; what is left is computed with that")
+        write_skipped(path, data.skipped)
         directory.write_config(path, config)
         if request.cache:
             data = dataclasses.replace(data, train=data.train.cached())
@@ -152,12 +174,12 @@ def train_along(request: Request, place: Place = ANYWHERE) -> None:
 
     Args:
         request: as in `run`.
-        place: as in `run`; only `data_dir` matters.
+        place: as in `run`; only `data_dir` and `max_bad_images` matter.
 
     Raises:
         ValueError: as `keras_mixer.finetune`.
     """
-    data = keras_mixer.data.load(request.data, place.data_dir)
+    data = place.load(request.data)
     recipe = request.recipe.for_images(len(data.train))
     if request.cache:
         data = dataclasses.replace(data, train=data.train.cached())
@@ -189,7 +211,7 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
         )
 
     if request.sweep:
-        dev = keras_mixer.data.load(request.data, place.data_dir, dev=True)
+        dev = place.load(request.data, callbacks, dev=True)
         sweep = path / "sweep"
         recipe, config["sweep"] = choose_rate(sweep, recipe, dev, request.seed, train, say)
     config["recipe"] = dataclasses.asdict(recipe)
@@ -245,7 +267,7 @@ def _tell_data(data: ImageData, say) -> None:
     if not data.checked:
         say(
             "data: too many images to go through first; a bad one will stop the training by name. "
-            "`keras-mixer datasets check` finds them all"
+            "`keras-mixer datasets check` finds them all, and `--max-bad-images` leaves them out"
         )
 
 
@@ -264,6 +286,7 @@ def _config(request: Request, asked: dict, place: Place, data: ImageData) -> dic
         "train_images": len(data.train),
         "train_fingerprint": data.train.fingerprint(),
         "test_fingerprint": data.test.fingerprint(),
+        "skipped_images": len(data.skipped),
         **surroundings(),
         "request": asked,
     }

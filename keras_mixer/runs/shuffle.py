@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-import keras_mixer.data
 from keras_mixer.models import permute_weights, shuffled
 from keras_mixer.runs.experiment import ANYWHERE, Place
 from keras_mixer.runs.figures import save
+from keras_mixer.runs.skipped import tell_skipped, write_skipped
 from keras_mixer.runs.study import study
 from keras_mixer.runs.study_figures import disorder
 from keras_mixer.runs.trials import trial
@@ -93,7 +93,8 @@ def shuffle_study(
             Mixer, or as `finetune`.
     """
     _check(models, recipe)
-    data = keras_mixer.data.load(data_name, place.data_dir)
+    data = place.load(data_name, callbacks)
+    tell_skipped(data, say)
     asked = {
         "data": data_name,
         "models": list(models),
@@ -105,6 +106,7 @@ def shuffle_study(
     recipe = recipe.for_images(len(data.train))
     rows = []
     with study(place, f"shuffle-{recipe.name}", asked, say) as (path, config):
+        write_skipped(path, data.skipped)  # What is trained already says what it was trained on.
         for name in models:  # What is wrong with the last one is to show before the first.
             build_model(name, recipe, data.classes, image_size=image_size, seed=seed)
         for name in models:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-import keras_mixer.data
 from keras_mixer.data import DATASETS
 from keras_mixer.runs.directory import STUDY, Run, write_config
 from keras_mixer.runs.experiment import ANYWHERE, Place, Request, finished_run, run
@@ -193,7 +192,7 @@ def run_suite(
 def _unavailable(request: Request, place: Place) -> str | None:
     """Why the images cannot be had, or `None`."""
     try:
-        keras_mixer.data.load(request.data, place.data_dir)
+        place.load(request.data)
     except (FileNotFoundError, ConnectionError) as error:
         return str(error)
     return None

@@ -23,6 +23,9 @@ SAVE_BEFORE_EVALUATION = 30  # The age in seconds from which one is saved before
 class RunCallback(keras.callbacks.Callback):
     """A callback of Keras that also hears of the run as a whole, which may take several `fit`s."""
 
+    def on_look(self, done: int, of: int, bad: int) -> None:
+        """Called as a run goes through its pictures: how many were, there are, and are bad."""
+
     def on_run_begin(self, recipe: Recipe, model: keras.Model, step: int) -> None:
         """Called once, with the number of optimiser steps that are done already."""
 

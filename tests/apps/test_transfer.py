@@ -96,6 +96,14 @@ def test_the_script_learns_and_saves(stand_in, trained):
     loss, accuracy = trained
     assert accuracy > 40, "chance is 20 %"
     model = keras.saving.load_model(stand_in / "model.keras")
+    # Random weights learn as much in places; they have nothing in common with the given ones.
+    known = stand_in / "known.weights.h5"
+    begun = keras_mixer.Mixer(keras_mixer.SPECS["mixer_ti4"], weights=known, classes=5)
+    kernels = [one for one in model.weights if one.name == "kernel"]
+    given = [one for one in begun.weights if one.name == "kernel"]
+    for one, other in list(zip(kernels, given, strict=True))[:-1]:  # The last one is the head.
+        pair = (np.ravel(keras.ops.convert_to_numpy(kernel)) for kernel in (one, other))
+        assert 0.9 < np.corrcoef(*pair)[0, 1] < 0.9999999
     data = keras_mixer.data.load(stand_in / "pictures")
     judged = keras_mixer.evaluation.evaluate(model, data.test, verbose=0)
     assert 100 * judged.top_1 == pytest.approx(accuracy, abs=0.01)

@@ -84,8 +84,7 @@ def test_going_on_is_said(command, tmp_path):
     [
         (["pictures", "--output", "p.txt"], 1, "p.txt must end in .csv, .jsonl, .parquet"),
         (["pictures", "--output", "p.csv", "--json"], 2, "--json and --output exclude each other"),
-        (["pictures", "--max-bad-images", "3"], 2, "--max-bad-images go with --output"),
-        (["pictures", "--all-probabilities"], 2, "--max-bad-images go with --output"),
+        (["pictures", "--all-probabilities"], 2, "--all-probabilities goes with --output"),
         (["empty"], 1, "There are no pictures in empty"),
         (["empty", "--output", "p.csv"], 1, "There are no pictures in empty"),
         (["pipe"], 1, "Cannot read pipe: not a regular file"),

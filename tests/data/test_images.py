@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_mixer.data import Split, UnreadableImageError, decode, hold_out
+from keras_mixer.data import Split, UnreadableImageError, decode, hold_out, leave_out_bad
 from keras_mixer.data.images import check_readable
 
 
@@ -77,7 +77,7 @@ def test_check_readable_counts_and_names(pixels):
     good = encoded(Image.fromarray(pixels), format="PNG")
     split = Split([good, b"text", good], np.zeros(3, int), ["a.png", "b.png", "c.png"])
     with pytest.raises(UnreadableImageError, match=r"1 of 3 images.*Cannot read b\.png"):
-        split.check_readable()
+        leave_out_bad([split])
 
 
 def test_hold_out_is_stratified_disjoint_exhaustive_and_stable():

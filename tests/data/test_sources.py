@@ -52,7 +52,7 @@ def test_what_is_passed_over(image_folder):
     (image_folder / "__MACOSX").mkdir()
     (image_folder / "red" / ".0.jpg").write_text("no picture")
     (image_folder / "red" / "notes.txt").write_text("no picture")
-    (image_folder / "red" / "gone.jpg").symlink_to("nowhere.jpg")
+    (image_folder / "red" / "folder.jpg").mkdir()
     assert data.load(image_folder).classes == 2
 
 
@@ -149,7 +149,7 @@ def test_csv_of_paths_and_labels(image_folder):
             "path,label,split\nblue/0.jpg,blue,\nred/0.jpg,red,train\nred/1.png,pink,test",
             "has classes in test that train lacks: pink",
         ),
-        ("path,label\nblue/0.jpg,blue\nblue/99.jpg,red", "99.jpg: .*No such file"),
+        ("path,label\nblue/0.jpg,blue\nblue/99.jpg,red", "99.jpg: no such file"),
     ],
 )
 def test_bad_csv(image_folder, text, message):

@@ -78,7 +78,7 @@ def test_pets(pets):
     assert loaded.train.image(0).shape == (3, 3, 3)
     assert isinstance(loaded.train.pictures[5], bytes)
     assert loaded.train.names[3] == "pets/train/3"
-    loaded.train.check_readable()
+    data.leave_out_bad([loaded.train])
 
 
 def test_records_are_those_that_tensorflow_datasets_reads(pets):

@@ -81,7 +81,7 @@ def test_bad_pictures_keep_their_place(model, image_folder):
 def test_a_file_that_went_away_or_is_closed(model, image_folder):
     path = image_folder / "red" / "1.png"
     (batch,) = predict_stream(model, [Found(str(path) + "x"), Found(str(path))])
-    assert batch.problems == ["No such file or directory", None]
+    assert batch.problems == ["no such file", None]
 
 
 class Shapes(keras.layers.Layer):

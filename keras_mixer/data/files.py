@@ -1,0 +1,81 @@
+"""What is a picture by name, why a path must not be opened as one, and paths as text."""
+
+import dataclasses
+import os
+import re
+import stat
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+HIDDEN = (".", "__MACOSX")  # How the names of entries begin that are left out.
+MAX_BYTES = 2**30  # Six bytes, the most that a pixel takes, for as many pixels as PIL allows.
+
+# What would break a line, or move the cursor or the words of a terminal.
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Something that a walk came to.
+
+    Args:
+        path: of a picture by name, or of what stands in the way; below the path that was given.
+        problem: why it cannot be read, or must not be opened, or `None`.
+    """
+
+    path: str
+    problem: str | None = None
+
+
+def obstacle(path: str | os.PathLike) -> str | None:
+    """Why a path must not be opened as a picture, or `None`; it opens nothing itself.
+
+    Pipes, devices and sockets could block for ever or have no end.
+    """
+    try:
+        about = os.stat(path)
+    except FileNotFoundError:
+        return "a link to nothing" if os.path.islink(path) else "no such file"
+    except OSError as error:
+        return str(error.strerror)
+    if stat.S_ISDIR(about.st_mode):
+        return "a folder"
+    if not stat.S_ISREG(about.st_mode):
+        return "not a regular file"
+    if about.st_size > MAX_BYTES:
+        return f"it has {about.st_size:,} bytes, and at most {MAX_BYTES:,} are allowed"
+    return None
+
+
+def shown(path: str | os.PathLike) -> str:
+    r"""A path as one line of text that can be printed and written, whatever its name has.
+
+    >>> shown("two\nlines")
+    'two\\x0alines'
+    """
+    text = os.fsencode(path).decode("utf-8", "surrogateescape")
+    return _UNSHOWN.sub(_escape, text)
+
+
+def _escape(match: re.Match) -> str:
+    code = ord(match[0])
+    return f"\\u{code:04x}" if 0xFF < code < 0xDC80 else f"\\x{code & 0xFF:02x}"
+
+
+def escaped(text: str) -> str:
+    r"""A path, or other text, as one line of UTF-8: `unescaped` gives it back.
+
+    A backslash, a control character and each byte that is not UTF-8 become `\x` and two hexadecimal
+    digits.
+
+    >>> escaped("two\nlines")
+    'two\\x0alines'
+    """
+    text = os.fsencode(text).decode("utf-8", "surrogateescape")
+    return re.sub(r"[\\\x00-\x1f\x7f\udc80-\udcff]", lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text)
+
+
+def unescaped(text: str) -> str:
+    """The path that `escaped` wrote."""
+    parts = re.split(rb"\\x([0-9a-f]{2})", text.encode())
+    parts[1::2] = [bytes.fromhex(digits.decode()) for digits in parts[1::2]]
+    return os.fsdecode(b"".join(parts))
