@@ -161,7 +161,8 @@ def begin_run(
                     "options to go on, or choose another --output."
                 )
             return run, True
-        if run.exists() and not (run.is_dir() and {p.name for p in run.iterdir()} <= {".lock"}):
+        nothing = {".lock", f"{file}.tmp"}  # A kill may leave them before anything was done.
+        if run.exists() and not (run.is_dir() and {p.name for p in run.iterdir()} <= nothing):
             raise FileExistsError(
                 f"{run} is not an empty folder, and nothing is overwritten. Choose another "
                 "--output or remove it."
@@ -228,7 +229,8 @@ def removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool) -> Iterator[N
     try:
         yield
     except BaseException:
-        if not goes_on and {file.name for file in path.iterdir()} <= {RUN, STUDY, ".lock"}:
+        there = {file.name.removesuffix(".tmp") for file in path.iterdir()}
+        if not goes_on and there <= {RUN, STUDY, ".lock"}:
             shutil.rmtree(path)
         raise
 
