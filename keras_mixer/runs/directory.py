@@ -163,8 +163,9 @@ def begin_run(
                     "options to go on, or choose another --output."
                 )
             return run, True
-        began = {".lock", SKIPPED}
-        if run.exists() and not (run.is_dir() and {p.name for p in run.iterdir()} <= began):
+        # A kill may leave them before anything was done.
+        nothing = {".lock", SKIPPED, f"{SKIPPED}.tmp", f"{file}.tmp"}
+        if run.exists() and not (run.is_dir() and {p.name for p in run.iterdir()} <= nothing):
             raise FileExistsError(
                 f"{run} is not an empty folder, and nothing is overwritten. Choose another "
                 "--output or remove it."
@@ -231,7 +232,8 @@ def removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool) -> Iterator[N
     try:
         yield
     except BaseException:
-        if not goes_on and {file.name for file in path.iterdir()} <= {RUN, STUDY, SKIPPED, ".lock"}:
+        there = {file.name.removesuffix(".tmp") for file in path.iterdir()}
+        if not goes_on and there <= {RUN, STUDY, SKIPPED, ".lock"}:
             shutil.rmtree(path)
         raise
 

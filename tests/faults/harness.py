@@ -44,9 +44,9 @@ class Ended(NamedTuple):
         return lines[0]
 
     def went_on_from(self) -> int:
-        """The step that it went on from."""
+        """The step that it went on from; 0 where it did not come to that."""
         told = [json.loads(line) for line in self.out.splitlines()]
-        return next(one["step"] for one in told if one["event"] == "begin")
+        return next((one["step"] for one in told if one["event"] == "begin"), 0)
 
 
 def launch(*arguments, faults=()) -> Ended:

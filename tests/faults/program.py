@@ -90,9 +90,10 @@ def launch(arguments, faults, out, err) -> None:
         out: a `multiprocessing` connection in the place of the standard output.
         err: the same for errors.
     """
-    for connection, number in ((out, 1), (err, 2)):
+    for connection, number, name in ((out, 1, "stdout"), (err, 2, "stderr")):
         os.dup2(connection.fileno(), number)
         connection.close()
+        setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
     watch = Watch(faults)
     if faults:
         sys.addaudithook(watch.audit)

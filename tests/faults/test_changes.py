@@ -91,7 +91,8 @@ def test_another_version(run, record_fault):
 def test_other_pictures(tmp_path, image_folder, record_fault):
     command = (
         *("finetune", image_folder, "--model", "tiny", "--image-size", "16", "--recipe", "small"),
-        *("--steps", "8", "--batch-size", "4", "--evaluations", "4", "--json-lines"),
+        *("--steps", "8", "--warmup-steps", "1", "--batch-size", "4", "--evaluations", "4"),
+        "--json-lines",
         *("--output", tmp_path / "run"),
     )
     killed = launch(*command, faults=[Fault("rename run.json.tmp", 2)])

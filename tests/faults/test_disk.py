@@ -86,9 +86,9 @@ def test_full_while_exporting(tmp_path, undisturbed, record_fault):
     if keras.backend.backend() not in formats:
         pytest.skip("writes no format itself")
     format, name = formats[keras.backend.backend()]
-    record_fault(f"a full disk at the file of export, {format}", GOES_ON)
+    record_fault("a full disk at the description of an export", GOES_ON)
     command = ("export", undisturbed, "--format", format, "--output", tmp_path / "to" / name)
-    ended = launch(*command, faults=[Fault("open labels.json", 1, "full")])
+    ended = launch(*command, faults=[Fault(f"open {name}.json", 1, "full")])
     check_cannot_write(ended, name)
     assert not list((tmp_path / "to").iterdir())
     assert launch(*command).code == 0
