@@ -89,7 +89,7 @@ def find_model(
         run = runs.load_run(target)
         return Found(target, run.load_model(), run, run.label_names)
     if target.endswith(".keras"):
-        return Found(target, keras.saving.load_model(target, compile=False))
+        return Found(target, runs.load_known_model(target))
     model = build_by_name(
         target,
         classes=classes,
@@ -101,8 +101,11 @@ def find_model(
 
 
 def check_model_name(name: str, option: str = "--model") -> None:
-    """A usage error unless a model has this name; a factory may be in the working directory."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    """A usage error unless a model has this name; a factory may be in the working directory.
+
+    That folder is looked in for a factory alone, and last: it may hold files of anybody.
+    """
+    if ":" in name and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     if problem := unknown_model(name):
         raise click.BadParameter(problem, param_hint=option)
