@@ -145,7 +145,7 @@ def _held_out(found, data_dir):
         )
     name = own_data(found.name, found.run, "--images, a folder of pictures to compare on")
     data = keras_mixer.data.load(name, data_dir)
-    if data.test.fingerprint() != found.run.config["test_fingerprint"]:
+    if data.test.fingerprint() != found.run.told("test_fingerprint"):
         raise ValueError(
             f"{name} has changed since the run: its held-out images are other ones. Give --images, "
             "a folder of pictures to compare on."

@@ -47,7 +47,7 @@ def own_data(target: str, run: runs.Run, instead: str) -> str:
         click.UsageError: a run of the hub names other data than the catalogue's; whoever pushed it
             does not choose what is loaded here.
     """
-    name = run.config["data"]
+    name = run.told("data")
     if target.startswith("hf://") and name not in DATASETS:
         raise click.UsageError(
             f"{target} was trained on {name!r}, which `keras-mixer datasets` does not list: give "

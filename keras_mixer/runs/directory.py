@@ -49,7 +49,20 @@ class Run:
     @property
     def crop(self) -> str:
         """How pictures were cropped to judge it, a key of `keras_mixer.data.EVALUATION_CROPS`."""
-        return self.config["recipe"]["evaluation_crop"]
+        return self.told("recipe", "evaluation_crop")
+
+    def told(self, *keys: str) -> str:
+        """A text that `run.json` tells, by the keys that lead to it.
+
+        Raises:
+            ValueError: it does not tell it.
+        """
+        found: Any = self.config
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        if not isinstance(found, str):
+            raise ValueError(f"{self.path / RUN} is damaged: it has no text {'.'.join(keys)}.")
+        return found
 
     def load_model(self) -> keras.Model:
         """The trained model, not compiled; it gives logits.

@@ -49,7 +49,7 @@ def load_known_model(path: str | os.PathLike) -> keras.Model:
     except Exception as error:  # Keras raises many kinds, in many lines.
         first = (str(error).strip().splitlines() or [""])[0]
         kind = type(error).__name__
-        raise ValueError(f"{path} cannot be loaded: {kind}: {one_line(first)}") from error
+        raise ValueError(f"{path} cannot be loaded: {kind}: {one_line(first, 500)}") from error
 
 
 def check_classes(path: pathlib.Path) -> None:
@@ -71,11 +71,11 @@ def check_classes(path: pathlib.Path) -> None:
     # An archive can be damaged, locked with a password or packed in ways unknown here.
     except Exception as error:
         raise ValueError(
-            f"{path} is no model that Keras has saved: {one_line(str(error))}"
+            f"{path} is no model that Keras has saved: {one_line(error, 500)}"
         ) from error
     if strange:
         raise ValueError(
-            f"{path} is refused: it has {one_line(', '.join(strange))}, which may run code that "
+            f"{path} is refused: it has {one_line(', '.join(strange), 500)}, which may run code that "
             "came with it or is not known here. Import what registers it; or, if you trust it, "
             "call keras.saving.load_model(path, safe_mode=False)."
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from keras_mixer.specs import MixerSpec
 from keras_mixer.weights import keras_files, official, timm
-from keras_mixer.weights.arrays import StoredArray
+from keras_mixer.weights.arrays import StoredArray, one_line
 from keras_mixer.weights.fetch import fetch
 from keras_mixer.weights.registry import WeightsRecord, find
 
@@ -132,14 +132,6 @@ def _guarded(path: str, name: str, array: StoredArray) -> StoredArray:
             raise ValueError(f"{where}: {type(error).__name__}: {one_line(error)}") from error
 
     return dataclasses.replace(array, load=load)
-
-
-def one_line(text: object) -> str:
-    """Text out of a file on one line of bounded length, without what would steer a terminal."""
-    shown = (
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)[:2000]
-    )
-    return "".join(shown)
 
 
 def _open(path: str, stack: contextlib.ExitStack) -> Weights:
