@@ -179,7 +179,7 @@ def _kept(file: pathlib.Path, shape: tuple[int, int]) -> np.ndarray:
         array = np.load(file, mmap_mode="r", allow_pickle=False)  # No more than the file holds.
         if (array.shape, str(array.dtype)) != (shape, "float32"):
             raise ValueError(f"{array.dtype} of shape {array.shape}, not float32 of {shape}")
-    except (ValueError, EOFError, SyntaxError) as error:
+    except Exception as error:  # NumPy raises many kinds.
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{file}, which keeps features, is damaged: {reason}. Remove it, and they are computed "

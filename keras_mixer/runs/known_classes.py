@@ -75,9 +75,9 @@ def check_classes(path: pathlib.Path) -> None:
         ) from error
     if strange:
         raise ValueError(
-            f"{path} is refused: it has {one_line(', '.join(strange), 500)}, which may run code that "
-            "came with it or is not known here. Import what registers it; or, if you trust it, "
-            "call keras.saving.load_model(path, safe_mode=False)."
+            f"{path} is refused: it has {one_line(', '.join(strange), 500)}, which may run code "
+            "that came with it or is not known here. Import what registers it; or, if you trust "
+            "it, call keras.saving.load_model(path, safe_mode=False)."
         )
 
 

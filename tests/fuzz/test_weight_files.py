@@ -114,11 +114,12 @@ def test_headers_of_npz_that_lie(members, packed, folder, model, whole):
             bad.writestr(f"{name}.npy", header.getvalue() + content, packed)
     tracemalloc.start()
     try:
-        line = outcome(path, model)
+        with contextlib.suppress(ValueError):
+            weights.check_file(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert bool(members) == (line is not None)
+    assert bool(members) == (outcome(path, model) is not None)
     assert peak < 2**26
 
 
