@@ -14,8 +14,10 @@ from keras_mixer.weights import check_archive, one_line
 _LIBRARIES = ("keras", "keras_hub")
 _VALUES = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
 # Parts that run code out of a file, or read files that a model names, and what inherits of them.
-_REFUSED = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-_REFUSED += ("StringLookup", "IntegerLookup", "TextVectorization")
+_REFUSED = (
+    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
+    *("StringLookup", "IntegerLookup", "TextVectorization"),
+)
 _REFUSED_CLASSES = (*(getattr(keras.layers, name) for name in _REFUSED), keras.utils.FeatureSpace)
 _REFUSED_OF_KERAS_HUB = {"PreprocessingLayer", "Preprocessor", "Tokenizer"}
 # What a part of a model is. Keras itself would take whatever has a name in it.

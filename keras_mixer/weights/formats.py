@@ -104,9 +104,9 @@ def open_file(path: str | os.PathLike) -> Iterator[Weights]:
             opened = _open(path, stack)
         except (ModuleNotFoundError, FileNotFoundError):
             raise
-        except ValueError as error:
-            raise ValueError(one_line(error)) from error
         except Exception as error:  # A damaged or hostile file makes the readers raise anything.
+            if type(error) is ValueError and path in str(error):
+                raise ValueError(one_line(error)) from error
             kind = type(error).__name__
             raise ValueError(f"{path} cannot be read: {kind}: {one_line(error)}") from error
         opened = dataclasses.replace(
