@@ -1,6 +1,6 @@
 """libFuzzer on the readers of weight files: whatever the bytes, arrays or one error of ours.
 
-    python tests/fuzz/atheris_weights.py -max_total_time=60
+    python tests/fuzz/atheris_weights.py -max_total_time=60 -rss_limit_mb=6000
 
 Other arguments are those of libFuzzer (https://llvm.org/docs/LibFuzzer.html). It ends with the
 bytes that a reader failed on. The first byte says which reader gets the others; seeds are made on
