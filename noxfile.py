@@ -5,6 +5,7 @@ import nox
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.stop_on_first_error = False
+nox.options.sessions = ["lint", "tests", "cross", "timm"]  # `fuzz` has no end of its own.
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
 # What KerasHub needs on JAX and PyTorch; it declares TensorFlow too.
@@ -77,6 +78,16 @@ def faults(session: nox.Session) -> None:
     session.install(*CONSTRAINTS, ".[tensorflow,jax,torch,digits,test]")
     for backend in BACKENDS:
         _pytest(session, backend, "-m", "faults and not slow", "tests/faults")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """libFuzzer on the readers of weight files, for a minute or as long as is asked for."""
+    session.install(*CONSTRAINTS, ".[jax]", "atheris")
+    # HDF5 takes up to 4 GiB for a text that is not there: docs/reliability.md.
+    arguments = session.posargs or ["-max_total_time=60", "-rss_limit_mb=6000"]
+    env = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    session.run("python", "tests/fuzz/atheris_weights.py", *arguments, env=env)
 
 
 def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:

@@ -37,7 +37,7 @@ class MixerSpec:
             pair = field.name in ("patch_size", "image_size")
             if pair and isinstance(value, int):
                 value = (value, value)
-            numbers = tuple(value) if pair else (value,)
+            numbers = tuple(value) if isinstance(value, tuple | list) and pair else (value,)
             if len(numbers) != 1 + pair or not all(type(n) is int and n > 0 for n in numbers):
                 wanted = "a positive integer" + (" or a pair of them" if pair else "")
                 raise ValueError(f"`{field.name}` must be {wanted}. Received: {value!r}")

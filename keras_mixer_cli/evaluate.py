@@ -109,7 +109,7 @@ def _predict(
             f"{name} has the classes {_some(loaded.label_names)} and the run was trained on "
             f"{_some(run.label_names)}."
         )
-    if own and loaded.test.fingerprint() != own["test_fingerprint"]:
+    if run and own and loaded.test.fingerprint() != run.told("test_fingerprint"):
         raise ValueError(
             f"{name} has changed since the run: its held-out images are other ones. Name DATA to "
             "judge on it as it is now; images the model was trained on may be among them."

@@ -155,7 +155,7 @@ def _held_out(found, data_dir, max_bad: int):
         )
     name = own_data(found.name, found.run, "--images, a folder of pictures to compare on")
     data = load_data(name, data_dir, max_bad)
-    if data.test.fingerprint() != found.run.config["test_fingerprint"]:
+    if data.test.fingerprint() != found.run.told("test_fingerprint"):
         raise ValueError(
             f"{name} has changed since the run: its held-out images are other ones. Give --images, "
             "a folder of pictures to compare on."

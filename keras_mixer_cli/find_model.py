@@ -47,7 +47,7 @@ def own_data(target: str, run: runs.Run, instead: str) -> str:
         click.UsageError: a run of the hub names other data than the catalogue's; whoever pushed it
             does not choose what is loaded here.
     """
-    name = run.config["data"]
+    name = run.told("data")
     if target.startswith("hf://") and name not in DATASETS:
         raise click.UsageError(
             f"{target} was trained on {name!r}, which `keras-mixer datasets` does not list: give "
@@ -89,7 +89,7 @@ def find_model(
         run = runs.load_run(target)
         return Found(target, run.load_model(), run, run.label_names)
     if target.endswith(".keras"):
-        return Found(target, keras.saving.load_model(target, compile=False))
+        return Found(target, runs.load_known_model(target))
     model = build_by_name(
         target,
         classes=classes,
@@ -101,8 +101,11 @@ def find_model(
 
 
 def check_model_name(name: str, option: str = "--model") -> None:
-    """A usage error unless a model has this name; a factory may be in the working directory."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    """A usage error unless a model has this name; a factory may be in the working directory.
+
+    That folder is looked in for a factory alone, and last: it may hold files of anybody.
+    """
+    if ":" in name and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     if problem := unknown_model(name):
         raise click.BadParameter(problem, param_hint=option)

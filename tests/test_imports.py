@@ -54,7 +54,7 @@ INSIDE = {
     },
     "visualize": {"matplotlib"},
     "serving": {"PIL"},
-    "runs": {"filelock", "huggingface_hub", "matplotlib", "tensorboardX", "torch"},
+    "runs": {"filelock", "huggingface_hub", "matplotlib", "tensorboardX", "torch", "keras_hub"},
     "data": {
         *("PIL", "sklearn", "tensorflow", "tensorflow_datasets"),
         *("array_record", "google_crc32c", "keras_cv"),

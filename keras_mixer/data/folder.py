@@ -79,22 +79,7 @@ def load_csv(
         UnreadableImageError: pictures that are missing or cannot be decoded.
     """
     path = os.path.abspath(path)
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if missing := {"path", "label"} - set(reader.fieldnames or ()):
-            raise ValueError(
-                f"{path} has no column {' and none '.join(sorted(missing))} in its first line, "
-                "which must name the columns: path,label or path,label,split."
-            )
-        rows: dict[str, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
-        for row in reader:
-            split = row.get("split") or "train"
-            if not row["path"] or not row["label"] or split not in rows:
-                raise ValueError(
-                    f"{path}, line {reader.line_num}: a row needs a path, a label and, where there "
-                    f"is one, a split of train, val or test. Received: {row}"
-                )
-            rows[split].append((row["path"], row["label"]))
+    rows = _rows(path)
     label_names = tuple(sorted({label for _, label in rows["train"]}))
     if len(label_names) < 2:
         raise ValueError(f"{path} has {len(label_names)} classes to train on; at least two needed.")
@@ -110,6 +95,30 @@ def load_csv(
         if members:
             splits[split] = Split(paths, labels, [shown(path) for path in paths])
     return _divided(path, label_names, splits, dev, check, max_bad_images, look)
+
+
+def _rows(path: str) -> dict[str, list[tuple[str, str]]]:
+    """Path and label of each row of a CSV file, by its split."""
+    rows: dict[str, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        try:
+            if missing := {"path", "label"} - set(reader.fieldnames or ()):
+                raise ValueError(
+                    f"{path} has no column {' and none '.join(sorted(missing))} in its first line, "
+                    "which must name the columns: path,label or path,label,split."
+                )
+            for row in reader:
+                split = row.get("split") or "train"
+                if not row["path"] or not row["label"] or split not in rows:
+                    raise ValueError(
+                        f"{path}, line {reader.line_num}: a row needs a path, a label and, where "
+                        f"there is one, a split of train, val or test. Received: {row}"
+                    )
+                rows[split].append((row["path"], row["label"]))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is no CSV file in UTF-8: {error}") from error
+    return rows
 
 
 def _divided(path, label_names, splits: dict, dev, check, max_bad_images, look) -> ImageData:

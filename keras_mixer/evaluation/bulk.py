@@ -183,8 +183,8 @@ def _begun(output: pathlib.Path, partial: pathlib.Path, about: dict) -> dict | N
         was = json.loads(_about(output).read_text(encoding="utf-8"))
         own = {key: was[key] for key in about}
         if output.exists():
-            assert {"files", "bad", "pictures"} <= was.keys()
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+            was["files"] + was["bad"], was["pictures"]  # Numbers, and a hash.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise FileExistsError(
             f"{there[0]} exists, {_about(output)} does not say what made it, and nothing is "
             "overwritten. Choose another --output or remove it."

@@ -83,7 +83,7 @@ def fewshot(
 
     Raises:
         ValueError: a number out of range, a class with fewer images than `shots`, features that
-            are not one vector an image, or an unknown layer or crop.
+            are not one vector an image, an unknown layer or crop, or a damaged file in `cache`.
 
     Example:
 
@@ -112,7 +112,7 @@ def fewshot(
             if file is None:
                 return found.astype("float64")
             _keep(file, found)
-        return np.load(file).astype("float64")
+        return _kept(file, (len(split), body.output_shape[1]))
 
     train, test = compute(data.train.subset(needed.tolist())), compute(data.test)
     top_1: dict[int, list[float]] = {n: [] for n in shots}
@@ -172,6 +172,20 @@ def _keep(file: pathlib.Path, array: np.ndarray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with in_one_step(file) as temporary, open(temporary, "wb") as opened:
         np.save(opened, array)
+
+
+def _kept(file: pathlib.Path, shape: tuple[int, int]) -> np.ndarray:
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)  # No more than the file holds.
+        if (array.shape, str(array.dtype)) != (shape, "float32"):
+            raise ValueError(f"{array.dtype} of shape {array.shape}, not float32 of {shape}")
+    except Exception as error:  # NumPy raises many kinds.
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{file}, which keeps features, is damaged: {reason}. Remove it, and they are computed "
+            "again."
+        ) from error
+    return array.astype("float64")
 
 
 def _choose(data: ImageData, most: int, seed: int) -> list[np.ndarray]:

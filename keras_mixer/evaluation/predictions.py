@@ -151,6 +151,10 @@ class Predictions:
                 about = json.loads(arrays["about"].tobytes())
                 if about.pop("kind") != _KIND:
                     raise ValueError("of another kind")
+                for name, value in about.items():
+                    texts = value if name in ("names", "label_names") else [value]
+                    if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
+                        raise ValueError(f"{name} is no text")
                 return cls(arrays["probabilities"], arrays["labels"], **about)
             except Exception as error:  # NumPy and zipfile raise many kinds.
                 raise ValueError(

@@ -56,7 +56,7 @@ def load_real_labels(path: str | os.PathLike | None = None) -> list[list[int]]:
 def _read(path: str | os.PathLike) -> list[list[int]]:
     try:
         found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no ReaL labels: it is not valid JSON: {error}") from error
     if not isinstance(found, list) or len(found) != IMAGES:
         amount = f"{len(found):,} entries" if isinstance(found, list) else "no list"

@@ -123,7 +123,14 @@ class JsonLines:
         Raises:
             ValueError: it is no such row.
         """
-        named = json.loads(line)
+        try:
+            named = json.loads(line)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
         if not isinstance(named, dict) or tuple(named) != self.columns.names:
             raise ValueError("other columns")
+        for name, cell in named.items():
+            kind = float | int if self.columns.is_number(name) else str
+            if cell is not None and (not isinstance(cell, kind) or isinstance(cell, bool)):
+                raise ValueError(f"{name} is {type(cell).__name__}")
         return list(named.values())

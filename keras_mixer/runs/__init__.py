@@ -3,6 +3,7 @@
 from keras_mixer.runs.comparison import Compared, compare
 from keras_mixer.runs.directory import Run, RunInUseError, find_runs, load_run, read_config
 from keras_mixer.runs.experiment import Place, Request, run, train_along
+from keras_mixer.runs.known_classes import load_known_model
 from keras_mixer.runs.share import Pushed, push
 from keras_mixer.runs.shuffle import Shuffled, shuffle_study
 from keras_mixer.runs.suites import SUITES, Suite, SuiteResult, TaskResult, run_suite
@@ -21,6 +22,7 @@ __all__ = [
     "TaskResult",
     "compare",
     "find_runs",
+    "load_known_model",
     "load_run",
     "push",
     "read_config",

@@ -23,7 +23,7 @@ import keras
 from keras_mixer.distribution import alone, copy_of
 from keras_mixer.runs.hub import fetch_run
 from keras_mixer.runs.hub_names import is_hub_name
-from keras_mixer.runs.known_classes import check_classes
+from keras_mixer.runs.known_classes import load_known_model
 from keras_mixer.training.checkpoint import differences, in_one_step, write_text, writing
 
 RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
@@ -51,16 +51,29 @@ class Run:
     @property
     def crop(self) -> str:
         """How pictures were cropped to judge it, a key of `keras_mixer.data.EVALUATION_CROPS`."""
-        return self.config["recipe"]["evaluation_crop"]
+        return self.told("recipe", "evaluation_crop")
+
+    def told(self, *keys: str) -> str:
+        """A text that `run.json` tells, by the keys that lead to it.
+
+        Raises:
+            ValueError: it does not tell it.
+        """
+        found: Any = self.config
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        if not isinstance(found, str):
+            raise ValueError(f"{self.path / RUN} is damaged: it has no text {'.'.join(keys)}.")
+        return found
 
     def load_model(self) -> keras.Model:
         """The trained model, not compiled; it gives logits.
 
         Raises:
-            ValueError: it has code of its own in it, or classes that are not known here.
+            ValueError: it has code of its own in it, or classes that are not known here; whoever
+                made the directory, for it may have been downloaded.
         """
-        check_classes(self.path / "model.keras")
-        return keras.saving.load_model(self.path / "model.keras", compile=False, safe_mode=True)
+        return load_known_model(self.path / "model.keras")
 
 
 def load_run(path: str | os.PathLike) -> Run:
@@ -250,15 +263,23 @@ def write_history(run: pathlib.Path, history: list[dict]) -> None:
 
 
 def read_history(run: pathlib.Path) -> list[dict]:
-    """The rows of `history.csv`."""
-    with open(run / "history.csv", newline="", encoding="utf-8") as file:
-        return [
-            {
-                name: (int if name in ("round", "step") else float)(value)
-                for name, value in row.items()
-            }
-            for row in csv.DictReader(file)
-        ]
+    """The rows of `history.csv`.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = run / "history.csv"
+    with open(path, newline="", encoding="utf-8") as file:
+        try:
+            return [
+                {
+                    name: (int if name in ("round", "step") else float)(value)
+                    for name, value in row.items()
+                }
+                for row in csv.DictReader(file)
+            ]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise ValueError(f"{path} is damaged: {' '.join(str(error).split())}") from error
 
 
 def save_model(path: pathlib.Path, model: keras.Model) -> None:
@@ -290,5 +311,5 @@ def read_json(path: pathlib.Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}.") from error

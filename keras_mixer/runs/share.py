@@ -16,6 +16,7 @@ from keras_mixer.runs.hub_names import HubName, is_hub_name, is_revision, parse
 from keras_mixer.runs.known_classes import check_classes
 from keras_mixer.runs.privacy import without_private
 from keras_mixer.training.checkpoint import in_one_step
+from keras_mixer.weights import one_line
 
 CARD = "README.md"
 
@@ -66,7 +67,8 @@ def push(
 
     Raises:
         FileExistsError: the directory holds something else.
-        ValueError: the run's model has classes that others do not have, or an argument is wrong.
+        ValueError: the run's model has classes that others do not have, its `run.json` is damaged,
+            or an argument is wrong.
         FileNotFoundError, PermissionError, ConnectionError: see `keras_mixer.runs.hub`.
     """
     if license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", license):
@@ -83,15 +85,21 @@ def push(
     run = run if isinstance(run, Run) else load_run(run)
     model = run.path / "model.keras"
     check_classes(model)
-    config = without_private(run.config)
     labels = list(run.label_names)
-    card = model_card(
-        config,
-        run.label_names,
-        _image_size(model),
-        place=str(place) if place else pathlib.Path(target).resolve().name,
-        license=license,
-    )
+    try:
+        config = without_private(run.config)
+        card = model_card(
+            config,
+            run.label_names,
+            _image_size(model),
+            place=str(place) if place else pathlib.Path(target).resolve().name,
+            license=license,
+        )
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{run.path} is no directory that a training left: run.json or model.keras lacks what "
+            f"a card tells ({type(error).__name__}: {one_line(error)})."
+        ) from error
     files: dict[str, bytes | pathlib.Path] = {
         CARD: card.encode("utf-8", "replace"),  # A name of a file may be no UTF-8.
         "labels.json": (json.dumps(labels, indent=2) + "\n").encode(),

@@ -106,6 +106,7 @@ class Checkpoints:
         return None
 
     def _read(self, path: pathlib.Path) -> State:
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         try:
@@ -116,7 +117,9 @@ class Checkpoints:
                 raise _DamagedError(f"{path.name} is not what was written")
             step, ended, history = (manifest[key] for key in ("step", "ended", "history"))
             was = manifest["configuration"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if type(step) is not int or type(ended) is not bool or not isinstance(history, list):
+                raise _DamagedError("its manifest does not tell where it stands")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _DamagedError(f"its manifest cannot be read: {error}") from error
         if different := list(differences(was, self.configuration)):
             raise ValueError(
@@ -124,7 +127,10 @@ class Checkpoints:
                 + "; ".join(different)
                 + ". Give the same options to go on, or another folder to begin anew."
             )
-        return State(step, history, load_file(path), ended)
+        try:
+            return State(step, history, load_file(path), ended)
+        except SafetensorError as error:
+            raise _DamagedError(f"{path.name} holds no arrays: {error}") from error
 
     def _arrays(self, step: int) -> pathlib.Path:
         return self.folder / f"step-{step:09d}.safetensors"

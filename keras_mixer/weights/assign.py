@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_mixer.weights.arrays import STORED
+from keras_mixer.weights.arrays import STORED, one_line
 from keras_mixer.weights.formats import Weights
 
 
@@ -76,7 +76,8 @@ def assign(model, weights: Weights) -> LoadReport:
             problems.append(f"{name} holds values that are not finite")
     if problems:
         raise ValueError(
-            f"The weights of {weights.origin} do not fit {model.name}. " + "; ".join(problems)
+            f"The weights of {weights.origin} do not fit {model.name}. "
+            + one_line("; ".join(problems))
         )
     for variable, array in shared.values():
         variable.assign(array.read())

@@ -38,10 +38,13 @@ def _imagenet() -> tuple[tuple[str, str], ...]:
     def check(path: pathlib.Path) -> dict:
         try:
             index = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not a list of classes: {error}") from error
         if not isinstance(index, dict) or set(index) != {str(i) for i in range(1000)}:
             raise ValueError(f"{path} does not list the classes 0 to 999.")
+        for row in index.values():
+            if not isinstance(row, list) or [type(text) for text in row[:2]] != [str, str]:
+                raise ValueError(f"{path} does not give each class its id and its name.")
         return index
 
     index = check(fetch(_IMAGENET, "imagenet_class_index.json", check=check))

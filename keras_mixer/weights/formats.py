@@ -8,12 +8,11 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import zipfile
 from collections.abc import Iterator
 
 from keras_mixer.specs import MixerSpec
 from keras_mixer.weights import keras_files, official, timm
-from keras_mixer.weights.arrays import StoredArray
+from keras_mixer.weights.arrays import StoredArray, one_line
 from keras_mixer.weights.fetch import fetch
 from keras_mixer.weights.registry import WeightsRecord, find
 
@@ -101,7 +100,18 @@ def open_file(path: str | os.PathLike) -> Iterator[Weights]:
         what = "is a folder" if os.path.isdir(path) else "does not exist"
         raise FileNotFoundError(f"`weights` names a file that {what}: {path}")
     with contextlib.ExitStack() as stack:
-        opened = _open(path, stack)
+        try:
+            opened = _open(path, stack)
+        except (ModuleNotFoundError, FileNotFoundError):
+            raise
+        except Exception as error:  # A damaged or hostile file makes the readers raise anything.
+            if type(error) is ValueError and path in str(error):
+                raise ValueError(one_line(error)) from error
+            kind = type(error).__name__
+            raise ValueError(f"{path} cannot be read: {kind}: {one_line(error)}") from error
+        opened = dataclasses.replace(
+            opened, arrays={name: _guarded(path, name, a) for name, a in opened.arrays.items()}
+        )
         if not {"stem/kernel", "pre_head_layer_norm/gamma"} & set(opened.arrays):
             layers = sorted({name.partition("/")[0] for name in opened.arrays})[:5]
             raise ValueError(
@@ -109,6 +119,19 @@ def open_file(path: str | os.PathLike) -> Iterator[Weights]:
                 f"{', '.join(layers) or 'none'}"
             )
         yield opened
+
+
+def _guarded(path: str, name: str, array: StoredArray) -> StoredArray:
+    """The same array; whatever goes wrong when it is read is an error that names the file."""
+
+    def load():
+        try:
+            return array.load()
+        except Exception as error:
+            where = f"{path} is damaged at {one_line(name)}"
+            raise ValueError(f"{where}: {type(error).__name__}: {one_line(error)}") from error
+
+    return dataclasses.replace(array, load=load)
 
 
 def _open(path: str, stack: contextlib.ExitStack) -> Weights:
@@ -119,8 +142,11 @@ def _open(path: str, stack: contextlib.ExitStack) -> Weights:
                 return Weights(path, stack.enter_context(keras_files.open_h5(path)))
             arrays, config = stack.enter_context(keras_files.open_keras(path))
             return Weights(path, arrays, **_facts(config))
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is not a readable Keras weights file: {error}") from error
+        except Exception as error:  # As above.
+            kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+            raise ValueError(
+                f"{path} is not a readable Keras weights file: {kind}{error}"
+            ) from error
     if suffix == ".npz":
         raw = stack.enter_context(official.open_npz(path))
         stem = next((a.shape for n, a in raw.items() if n.endswith(_STEMS)), ())

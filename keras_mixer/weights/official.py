@@ -25,6 +25,7 @@ _PHASE = {
 }
 _BLOCK = re.compile(r"(?:MixerBlock|encoderblock)_(\d+)/(.+)")
 _CHUNK = 2**20  # bytes read at a time
+_MOST_DEFLATED = 1032  # times, https://zlib.net/zlib_tech.html
 _LAST = {"encoder_norm": "pre_head_layer_norm", "embedding": "stem"}
 
 
@@ -41,10 +42,13 @@ def open_npz(path: str | os.PathLike) -> Iterator[dict[str, StoredArray]]:
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is not a readable .npz file: {error}") from error
     with archive:
-        yield {
-            info.filename.removesuffix(".npy"): _member(archive, info, path)
-            for info in archive.infolist()
-        }
+        arrays: dict[str, StoredArray] = {}
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name in arrays:
+                raise ValueError(f"{path} is not a readable .npz file: it holds {name} twice")
+            arrays[name] = _member(archive, info, path)
+        yield arrays
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path) -> StoredArray:
@@ -53,6 +57,10 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path) -> StoredArra
     def refuse(reason):
         return ValueError(f"{path} is not a readable .npz file: {name} {reason}")
 
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise refuse("is packed in a way that NumPy does not use")
+    if info.file_size > _MOST_DEFLATED * info.compress_size + _CHUNK:
+        raise refuse(f"says it unpacks to {info.file_size:,} bytes, and cannot")
     try:
         with archive.open(info) as file:
             shape, fortran, dtype = _header(file)

@@ -90,6 +90,11 @@ def read_pth(path: str | os.PathLike) -> dict[str, StoredArray]:
         raise ValueError(f"{path} does not hold a state dict of tensors.")
     if sparse := [name for name, t in state.items() if t.layout != torch.strided]:
         raise ValueError(f"{path} holds sparse tensors, which are not read: {', '.join(sparse)}")
+    # One number can stand for a huge tensor; a device may hold none at all.
+    if strange := [n for n, t in state.items() if t.device.type != "cpu" or not _is_whole(t)]:
+        raise ValueError(
+            f"{path} holds tensors whose numbers are not all in it: {', '.join(map(str, strange))}"
+        )
 
     def array(tensor):
         kind = str(tensor.dtype).removeprefix("torch.")
@@ -101,6 +106,10 @@ def read_pth(path: str | os.PathLike) -> dict[str, StoredArray]:
         return StoredArray(tuple(tensor.shape), kind, load)
 
     return {str(name): array(tensor) for name, tensor in state.items()}
+
+
+def _is_whole(tensor) -> bool:
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def from_timm(arrays: dict[str, StoredArray]) -> dict[str, StoredArray]:
