@@ -203,8 +203,8 @@ def predict(
     if bad.size:
         raise ValueError(
             f"{model.name} gives numbers that are not finite for {bad.size:,} of {len(split):,} "
-            f"images, the first of them {split.names[bad[0]]}. Its weights may be damaged, or those "
-            "of a training that diverged: load them anew, or train with a lower rate."
+            f"images, the first of them {split.names[bad[0]]}. Its weights may be damaged, or of a "
+            "training that diverged: load them anew, or train with a lower rate."
         )
     return probabilities_of(model, scores)
 

@@ -167,7 +167,7 @@ def build_mixer(
     last_mlp = 2 * spec.num_layers - 1
     for i in range(spec.num_layers):
         # The rate grows linearly over the MLPs, from 0 at the first (appendix B of the paper).
-        rates = tuple(stochastic_depth * mlp / last_mlp for mlp in (2 * i, 2 * i + 1))
+        rates = tuple(stochastic_depth * (mlp / last_mlp) for mlp in (2 * i, 2 * i + 1))
         if i in reduced:  # No residual connection around the token mixing, so no way past it.
             rates = (0.0, rates[1])
         x = MixerLayer(

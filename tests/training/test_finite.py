@@ -143,7 +143,7 @@ class Root(keras.layers.Layer):
 @pytest.mark.parametrize("evaluations", [1, 12], ids=["within a round", "at the end of one"])
 def test_a_gradient_that_is_not_finite_under_a_loss_that_is(two_colours, tmp_path, evaluations):
     recipe = RECIPE.replace(evaluations=evaluations)
-    text, found = stopped(plain(Root()), two_colours, recipe, checkpoints=tmp_path / "c")
+    _, found = stopped(plain(Root()), two_colours, recipe, checkpoints=tmp_path / "c")
     assert found.groups()[:2] == ("The gradient is not finite", "1")
     assert not np.isfinite(float(found[4]))
     assert found[5] is None
