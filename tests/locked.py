@@ -2,8 +2,8 @@
 
     python tests/locked.py
 
-Prints those that have not, as lines for that file, and exits with 1. The sessions of noxfile.py call
-it after they have installed something. The standard library alone.
+Prints those that have not, as lines for that file, and exits with 1. The sessions of noxfile.py
+call it after they have installed something. The standard library alone.
 """
 
 import importlib.metadata

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from locked import CONSTRAINTS, normal, pinned, unlocked
+from locked import CONSTRAINTS, pinned, unlocked
 
 
 def test_constraints_are_versions_in_order():

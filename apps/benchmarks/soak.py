@@ -3,11 +3,11 @@
     KERAS_BACKEND=jax python apps/benchmarks/soak.py
 
 Each of the three runs in one process of its own, on the digits: 2,000 steps of `finetune`, 5,000
-pictures to a real `keras-mixer serve` on loopback (of the run RUN, or of a small one that is trained
-first), 200 models that are built, used once and dropped. The resident memory is sampled as it goes.
-The first fifth is warm-up. Of the rest are printed the slope, by least squares, and the growth: what
-the line rises by in the last half. It is `flat` if that is below 2 % of the resident memory or below
-10 MiB. The exit code is 1 where one is not. Linux only.
+pictures to a real `keras-mixer serve` on loopback (of the run RUN, or of a small one that is
+trained first), 200 models that are built, used once and dropped. The resident memory is sampled as
+it goes. The first fifth is warm-up. Of the rest are printed the slope, by least squares, and what
+it makes of the last half. That is `flat` below 2 % of the resident memory or below 10 MiB. The exit
+code is 1 where one is not. Linux only.
 """
 
 import argparse
