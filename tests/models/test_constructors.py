@@ -1,5 +1,6 @@
 """One harness that every constructor passes, and the arguments they share."""
 
+import dataclasses
 import inspect
 
 import keras
