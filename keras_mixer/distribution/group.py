@@ -161,7 +161,8 @@ class Group:
             if self.process == 0:
                 self._tell(kind="end", why=why, code=code)
             sys.stdout.flush()
-            print(f"Error: process {self.process}: {why}", file=sys.stderr, flush=True)
+            # PyTorch's hook for errors has another `sys.stderr` while this process ends itself.
+            print(f"Error: process {self.process}: {why}", file=sys.__stderr__, flush=True)
             os._exit(code)
 
 
