@@ -5,11 +5,20 @@ import nox
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.stop_on_first_error = False
-nox.options.sessions = ["lint", "tests", "cross", "timm"]  # `fuzz` has no end of its own.
+# `fuzz` has no end of its own, `audit` is for a schedule.
+nox.options.sessions = ["lint", "tests", "cross", "timm", "faults"]
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
 # What KerasHub needs on JAX and PyTorch; it declares TensorFlow too.
 FOR_KERAS_HUB = ("absl-py", "kagglehub", "kagglesdk", "regex", "sentencepiece", "tokenizers")
+# What a dependency may be licensed by, as parts of its own words; CONTRIBUTING.md says why.
+LICENCES = (
+    *("MIT", "Apache", "BSD", "ISC", "0BSD", "Zlib", "BSL-1.0", "CC0", "Unlicense"),
+    *("Python Software Foundation", "PSF", "CNRI-Python"),  # Of Python itself.
+    *("MPL", "Mozilla"),  # Weak copyleft: of its own files alone.
+)
+# Packages that say nothing where a tool looks.
+SAY_NOTHING = ("namex",)  # Apache-2.0, in the file LICENSE that it comes with.
 BACKENDS = ("tensorflow", "jax", "torch")
 EACH_BACKEND = (
     "not cross and not timm and not lint and not faults and not slow and not network and not gpu"
@@ -31,6 +40,7 @@ def lint(session: nox.Session) -> None:
         "matplotlib",
     )
     session.install(*CONSTRAINTS, *checkers, *typed)
+    _check_locked(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -90,6 +100,24 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "tests/fuzz/atheris_weights.py", *arguments, env=env)
 
 
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Known flaws of all dependencies, and their licences; the first needs the network."""
+    session.install(*CONSTRAINTS, ".[all,test]", "pip-audit", "pip-licenses")
+    _check_locked(session)
+    allowed = ("--partial-match", "--allow-only", ";".join(LICENCES), "--fail-on", "GPL;GNU")
+    ignored = ("--ignore-packages", "keras-mixer", *SAY_NOTHING)
+    session.run("pip-licenses", "--from=mixed", "--order=license", *ignored, *allowed)
+    # Strict: a package that cannot be looked up is a failure too.
+    files = ("--requirement", "constraints.txt", "--no-deps", "--disable-pip")
+    session.run("pip-audit", "--strict", *files)
+
+
+def _check_locked(session: nox.Session) -> None:
+    """Fails where something was installed that constraints.txt does not name."""
+    session.run("python", "tests/locked.py")
+
+
 def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:
     env = {
         "KERAS_BACKEND": backend,
@@ -101,5 +129,6 @@ def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:
         # PyTorch's threads wait by spinning, which takes the cores from the processes beside.
         "OMP_NUM_THREADS": "1",
     }
+    _check_locked(session)
     # Two processes: compiling takes most of the time, and one core.
     session.run("pytest", "-n", "2", "--dist", "worksteal", *arguments, *session.posargs, env=env)

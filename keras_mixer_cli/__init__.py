@@ -94,7 +94,7 @@ def _one_line(error: Exception) -> str:
     """The first line of a message, with the type of error where it is not one of input."""
     lines = str(error).strip().splitlines() or [""]
     text = lines[0]
-    if not isinstance(error, ValueError | OSError | ImportError):
+    if not isinstance(error, ValueError | OSError | ImportError | FloatingPointError):
         text = f"{type(error).__name__}: {text}"
     if len(lines) > 1 or not lines[0]:
         text += " (--debug shows everything)"

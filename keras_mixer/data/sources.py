@@ -91,7 +91,7 @@ def from_arrays(train, test=None, label_names=None, name: str = "arrays") -> Ima
 
     Raises:
         ValueError: images and labels differ in number or are of another type, or a label has no
-            name.
+            name. Where images are floats and one is not finite, the message has its number.
     """
     splits = [_array_split(train, f"{name}/train")]
     if test is not None:
@@ -109,6 +109,13 @@ def _array_split(pair, name: str) -> Split:
     images, labels = map(np.asarray, pair)
     if labels.ndim == 2 and labels.shape[1] == 1:  # As keras.datasets.cifar10 gives them.
         labels = labels[:, 0]
+    if images.dtype.kind == "f":
+        for number, image in enumerate(images):
+            if not np.isfinite(image).all():
+                raise ValueError(
+                    f"{name}: image {number} holds numbers that are not finite. Images must be "
+                    "uint8, in [0, 255]."
+                )
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or labels.shape != images.shape[:1]:
         raise ValueError(
             f"{name}: images must be uint8 of shape (n, height, width[, 1 or 3]) and labels "

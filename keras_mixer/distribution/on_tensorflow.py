@@ -1,5 +1,7 @@
 """TensorFlow: `tf.distribute.MirroredStrategy`."""
 
+import functools
+
 import keras
 
 from keras_mixer.distribution.place import Distribution
@@ -17,22 +19,23 @@ def start(kind: str) -> Distribution:
     tf.distribute.experimental_set_strategy(
         tf.distribute.MirroredStrategy([d.name for d in devices])
     )
-    _clip_the_sum()
+    _sum_first()
     return Distribution("data", replicas=len(devices))
 
 
-def _clip_the_sum() -> None:
-    """Lets optimisers sum gradients over the devices before they clip, not after.
+def _sum_first() -> None:
+    """Lets optimisers sum gradients over the devices before anything else, not at the last moment.
 
     Keras clips on each device by itself and sums then, which clips by a norm that is not that of
     the gradient.
     """
     optimizer = keras.optimizers.Optimizer
-    clip, reduce = optimizer._clip_gradients, optimizer._all_reduce_sum_gradients
+    apply, reduce = optimizer.apply, optimizer._all_reduce_sum_gradients
 
-    def clip_the_sum(self, grads):
-        summed = reduce(self, [(g, None) for g in grads])
-        return clip(self, [g for g, _ in summed])
+    @functools.wraps(apply)
+    def apply_the_sum(self, grads, trainable_variables=None):
+        summed = [g for g, _ in reduce(self, [(g, None) for g in grads])]
+        return apply(self, summed, trainable_variables)
 
-    optimizer._clip_gradients = clip_the_sum
+    optimizer.apply = apply_the_sum
     optimizer._all_reduce_sum_gradients = lambda self, grads_and_vars: grads_and_vars

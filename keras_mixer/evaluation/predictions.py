@@ -187,7 +187,8 @@ def predict(
         verbose: as in `model.predict`.
 
     Raises:
-        ValueError: an unknown crop, no pictures, or a model that does not take RGB images.
+        ValueError: an unknown crop, no pictures, a model that does not take RGB images, or scores
+            that are not finite.
     """
     parts = current().replicas
     batches = EvaluationBatches(
@@ -201,7 +202,15 @@ def predict(
     )
     with on_this_process(model) as model:
         # What fills up the last batch comes last.
-        return probabilities_of(model, model.predict(batches, verbose=verbose)[: len(split)])
+        scores = model.predict(batches, verbose=verbose)[: len(split)]
+    bad = np.flatnonzero(~np.isfinite(np.asarray(scores, "float64")).all(axis=1))
+    if bad.size:
+        raise ValueError(
+            f"{model.name} gives numbers that are not finite for {bad.size:,} of {len(split):,} "
+            f"images, the first of them {split.names[bad[0]]}. Its weights may be damaged, or of a "
+            "training that diverged: load them anew, or train with a lower rate."
+        )
+    return probabilities_of(model, scores)
 
 
 def probabilities_of(model: keras.Model, scores: np.ndarray) -> np.ndarray:

@@ -105,6 +105,11 @@ class Checkpoints:
             )
         return None
 
+    def newest(self) -> pathlib.Path | None:
+        """The file of the newest checkpoint; `None` where there is none."""
+        steps = self._steps()
+        return self._arrays(steps[-1]) if steps else None
+
     def _read(self, path: pathlib.Path) -> State:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file

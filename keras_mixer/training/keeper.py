@@ -1,6 +1,5 @@
 """Keeps the state of a run as it goes: history, checkpoints, averages, the best weights."""
 
-import math
 import threading
 import time
 
@@ -11,6 +10,7 @@ from keras import ops
 from keras_mixer.distribution import Distribution
 from keras_mixer.training import adapt
 from keras_mixer.training.checkpoint import Checkpoints, State
+from keras_mixer.training.finite import Finite
 from keras_mixer.training.recipe import Recipe
 from keras_mixer.training.signals import Interrupted, Request
 
@@ -51,15 +51,21 @@ class Pace(keras.callbacks.Callback):
         self._one_ended = threading.Condition()
 
     def on_train_batch_begin(self, batch, logs=None):
-        with self._one_ended:
-            # Where a computation fails, none ends, and Keras raises at the next step.
-            self._one_ended.wait_for(lambda: self._begun - self._ended < AHEAD, timeout=120)
+        self._wait_for_all_but(AHEAD - 1)
         self._begun += 1
 
     def on_train_batch_end(self, batch, logs=None):
         with self._one_ended:
             self._ended += 1
             self._one_ended.notify()
+
+    def on_test_begin(self, logs=None):
+        self._wait_for_all_but(0)  # `Finite` has then seen the loss of each.
+
+    def _wait_for_all_but(self, some):
+        with self._one_ended:
+            # Where a computation fails, none ends, and Keras raises at the next step.
+            self._one_ended.wait_for(lambda: self._begun - self._ended <= some, timeout=120)
 
 
 class Keeper(keras.callbacks.Callback):
@@ -90,6 +96,7 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self.recipe = recipe
         self.state = state
+        self.finite = Finite(recipe, state, checkpoints)  # Goes before this one.
         self._checkpoints = checkpoints
         self._request = request
         self._distribution = distribution
@@ -165,8 +172,6 @@ class Keeper(keras.callbacks.Callback):
         model, state = self.model, self.state
         state.step = self._rounds[epoch]
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        if not math.isfinite(logs["loss"]):
-            self._refuse(f"The loss is {logs['loss']}", state.step)
         rate = self.recipe.rate(state.step - 1)
         row = {"round": epoch + 1, "step": state.step, "learning_rate": rate, **logs}
         state.history.append(row)
@@ -191,12 +196,6 @@ class Keeper(keras.callbacks.Callback):
         if not state.ended:
             self._obey()
 
-    def _refuse(self, what: str, step: int) -> None:
-        raise FloatingPointError(
-            f"{what} after step {step}, at a learning rate of {self.recipe.rate(step - 1):.3g}. "
-            "Lower the learning rate, or clip harder."
-        )
-
     def finish(self, model: keras.Model) -> None:
         """Gives a model its final weights, the averages or the best ones, and saves the end."""
         if self.recipe.ema is not None:
@@ -208,6 +207,7 @@ class Keeper(keras.callbacks.Callback):
             _assign("best", model.variables, self._best)
         model.optimizer.hold_averages = False
         self.state.arrays = _arrays("model", model.variables)
+        self.finite.check(self.state.arrays, self.state.step)
         if self._checkpoints:
             self._checkpoints.save(self.state)
         self._obey()
@@ -223,9 +223,7 @@ class Keeper(keras.callbacks.Callback):
         arrays = dict(self._best)
         for group, variables in groups.items():
             arrays |= _arrays(group, variables)
-        for name, array in arrays.items():  # Two like this would leave no good one.
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                self._refuse(f"{name} holds numbers that are not finite", self.state.step)
+        self.finite.check(arrays, self.state.step)  # Two others would leave no good one.
         self.state.arrays = arrays
         self._checkpoints.save(self.state)
         self.state.arrays = {}

@@ -88,7 +88,7 @@ class Fit:
                     steps_per_epoch=length * recipe.accumulation,
                     validation_data=judged,
                     shuffle=False,  # The order is the batches' own.
-                    callbacks=[Pace(), *place.callbacks(), *self.callbacks, keeper],
+                    callbacks=[Pace(), *place.callbacks(), *self.callbacks, keeper.finite, keeper],
                     verbose=self.verbose,
                 )
             if state.ended:

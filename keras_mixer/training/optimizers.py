@@ -21,7 +21,11 @@ _SGD: Any = _of_backend(keras.optimizers.SGD)
 
 
 class _Extended(_Optimizer):
-    """A rate for each layer, and moving averages that count optimiser steps.
+    """A rate for each layer, averages that count optimiser steps, and the norm of the gradient.
+
+    The variable `norms`, `(3,)` in float32, has the norm of the last gradient that was finite, the
+    step (from 1, of this optimiser) of the first one that was not, or 0, and the norm of that one.
+    From then on the three stay, so that they may be read some steps later.
 
     Args:
         rates: factor on the learning rate, and so on the decay of the weights, by the path of a
@@ -39,6 +43,11 @@ class _Extended(_Optimizer):
         self._whole_decay = self.weight_decay
         self._whole_epsilon = getattr(self, "epsilon", None)
         self.hold_averages = hold_averages
+
+    def build(self, variables):
+        super().build(variables)
+        # On several devices each has the gradient of all.
+        self.norms = self.add_variable((3,), aggregation="only_first_replica", name="norms")
 
     def _by_rate(self, variables):
         """`(factor, places in variables)`, one for each factor."""
@@ -65,13 +74,22 @@ class _Extended(_Optimizer):
         self.weight_decay = whole
 
     def _clip_gradients(self, grads):
+        norm = _global_norm(grads)
+        self._note(norm)
         if keras.backend.backend() != "torch" or not self.global_clipnorm:
-            return super()._clip_gradients(grads)
+            return super()._clip_gradients(grads)  # Compilers take its norm for the same one.
         import torch
 
-        norm = torch.nn.utils.get_total_norm(grads)
         scale = self.global_clipnorm / norm.clamp(self.global_clipnorm)
         return torch._foreach_mul(grads, scale + (norm - norm))  # NaN where it is not finite.
+
+    def _note(self, norm):
+        last, broken, first = (self.norms[i] for i in range(3))
+        good = ops.equal(broken, 0)
+        breaks = ops.logical_and(good, ops.logical_not(ops.isfinite(norm)))
+        last = ops.where(ops.logical_and(good, ops.isfinite(norm)), norm, last)
+        broken = ops.where(breaks, ops.cast(self.iterations + 1, "float32"), broken)
+        self.norms.assign(ops.stack([last, broken, ops.where(breaks, norm, first)]))
 
     def _update_model_variables_moving_average(self, trainable_variables):
         # Keras moves them with each part of a batch.
@@ -89,6 +107,14 @@ class _Extended(_Optimizer):
 
     def get_config(self):
         return {**super().get_config(), "rates": dict(self.rates)}
+
+
+def _global_norm(grads):
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.nn.utils.get_total_norm([g for g in grads if g is not None])
+    return ops.sqrt(ops.sum(ops.stack([ops.sum(ops.square(g)) for g in grads if g is not None])))
 
 
 @keras.saving.register_keras_serializable(package="keras_mixer")

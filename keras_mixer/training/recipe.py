@@ -127,23 +127,25 @@ class Recipe:
             if getattr(self, field) not in allowed:
                 self._refuse(field, f"one of {', '.join(map(str, allowed))}")
         for field in _POSITIVE:
-            if not getattr(self, field) > 0:
-                self._refuse(field, "positive")
+            if not 0 < getattr(self, field) < math.inf:
+                self._refuse(field, "positive and finite")
         for field in _SHARES:
             if not 0 <= getattr(self, field) < 1:
                 self._refuse(field, "at least 0 and below 1")
         for field in _AT_LEAST_ZERO:
-            if not getattr(self, field) >= 0:
-                self._refuse(field, "at least 0")
+            if not 0 <= getattr(self, field) < math.inf:
+                self._refuse(field, "at least 0 and finite")
+        if not math.isfinite(self.head_bias):
+            self._refuse("head_bias", "finite")
         for field in ("steps", "epochs", "clip_norm"):
-            if getattr(self, field) is not None and not getattr(self, field) > 0:
-                self._refuse(field, "positive")
+            if getattr(self, field) is not None and not 0 < getattr(self, field) < math.inf:
+                self._refuse(field, "positive and finite")
         if self.ema is not None and not 0 < self.ema < 1:
             self._refuse("ema", "above 0 and below 1")
         if not 0 < self.layer_decay <= 1:
             self._refuse("layer_decay", "above 0 and at most 1")
-        if not self.learning_rates or min(self.learning_rates) <= 0:
-            self._refuse("learning_rates", "positive numbers, at least one")
+        if not self.learning_rates or not all(0 < r < math.inf for r in self.learning_rates):
+            self._refuse("learning_rates", "positive numbers, at least one, all finite")
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("A recipe has either `steps` or `epochs`.")
         if self.steps is not None:

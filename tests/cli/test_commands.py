@@ -138,7 +138,16 @@ def test_models_lists_every_spec(run_command):
         (["finetune", "digits", "--recipe", "x"], 2, "'x' is not one of imagenet, pets"),
         (["finetune", "digits", "--image-size", "30"], 2, "30x30 pixels is not a whole number of"),
         (["finetune", "digits", "--image-size", "big"], 2, "neither PIXELS nor HEIGHTxWIDTH"),
-        (["finetune", "digits", "--steps", "0"], 2, "`steps` must be positive. Received: 0"),
+        (["finetune", "digits", "--steps", "0"], 2, "`steps` must be positive and finite"),
+        *(
+            (["finetune", "digits", "--learning-rate", rate], 2, "must be positive and finite. Rec")
+            for rate in ("0", "-0.1", "inf", "nan")
+        ),
+        (
+            ["finetune", "digits", "--learning-rates", "0.1,inf"],
+            2,
+            "positive numbers, at least one",
+        ),
         (["finetune", "digits", "--steps", "many"], 2, "'many' is not a valid integer"),
         (["finetune", "digits", "--precision", "bfloat16"], 2, "'bfloat16' is not one of"),
         (["finetune", "digits", "--set", "stepps=3"], 2, "'stepps=3' is not FIELD=VALUE, with"),
@@ -165,6 +174,20 @@ def test_wrong_input_is_one_line(run_command, arguments, code, message):
     errors = [line for line in err.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1
     assert "Traceback" not in out + err
+
+
+def test_a_run_that_diverges(run_command, image_folder, tmp_path):
+    rate = ("--learning-rate", "1e36", "--warmup-steps", "0", "--label-smoothing", "0.1")
+    code, out, err = run_command("finetune", image_folder, *SMALL, *rate, "--output", "run")
+    assert code == 1
+    (line,) = (line for line in err.splitlines() if line.startswith("Error: "))
+    assert re.match(
+        r"Error: The (loss is (nan|inf)|gradient is not finite) in step \d: learning rate "
+        r"\d.*e\+3\d, gradient norm (nan|inf).*\. Lower --learning-rate, clip harder",
+        line,
+    )
+    assert "Traceback" not in out + err
+    assert not list((tmp_path / "run").glob("**/*.keras"))
 
 
 def test_published_weights_without_a_network(run_command, image_folder):

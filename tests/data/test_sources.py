@@ -195,10 +195,16 @@ def test_arrays(rng):
     assert given.label_names == ("0", "1", "2", "3")
 
 
+BROKEN = np.zeros((3, 4, 4), "float32")
+BROKEN[1, 2, 3], BROKEN[2] = np.nan, np.inf
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
         (np.zeros((3, 4, 4)), np.zeros(3, int), "must be uint8 of shape"),
+        (BROKEN, np.zeros(3, int), "arrays/train: image 1 holds numbers that are not finite"),
+        (-BROKEN, np.zeros(3, int), "image 1 holds numbers that are not finite"),
         (np.zeros((3, 4, 4), "uint8"), np.zeros(2, int), "labels integers of shape"),
         (np.zeros((3, 4, 4), "uint8"), np.zeros(3), "labels must be integers from 0"),
         (np.zeros((3, 4, 4), "uint8"), np.array([0, 1, -1]), "labels must be integers from 0"),

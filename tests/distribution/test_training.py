@@ -7,6 +7,7 @@ divides.
 
 import json
 import pathlib
+import re
 import shutil
 
 import keras
@@ -61,6 +62,27 @@ def test_torchrun(alone):
     assert len(told) == 2
     for line in told:
         assert_same(json.loads(line)["history"], alone)
+
+
+def test_numbers_that_break_name_the_same_step():
+    """A rate far too high, on one device and on two: the norm is of the gradient of the batch."""
+    change = {"learning_rate": 1e30, "clip_norm": None, "steps": 6, "evaluations": 1}
+    asked = {"recipe": {**RECIPE, **change}}
+    there = {**asked, "call": {"kind": "data"}, "devices": 2}
+    if BACKEND == "torch":
+        several = start_several(asked)
+    else:
+        several = [
+            start({k: v for k, v in there.items() if BACKEND != "jax" or k != "devices"}, devices=2)
+        ]
+    found = []
+    for process in [start(asked), *several]:
+        _, err = ended(process, code=1)
+        line = re.search(r"in step (\d+): learning rate (\S+), .* (\S+) in the step before", err)
+        assert line, err
+        found.append([float(number) for number in line.groups()])
+    for one in found[1:]:
+        assert one == pytest.approx(found[0], rel=1e-3)
 
 
 @several_processes

@@ -66,6 +66,20 @@ def load_error(path):
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_not_finite(rng, tiny, value):
+    """The third image of five, in the second batch: one bright pixel meets a broken weight."""
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Lambda(lambda x: keras.ops.where(x > 0.9, value, x))(inputs)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x), name="broken")
+    images = [np.zeros((4, 4, 3), "uint8") for _ in range(5)]
+    images[2][1, 1, 0] = 255
+    split = Split(images, np.zeros(5, int), [f"{i}.png" for i in range(5)])
+    message = r"^broken gives numbers that are not finite for 1 of 5 images, the first .* 2\.png\."
+    with pytest.raises(ValueError, match=message):
+        Predictions.of(model, split, crop="resize", batch_size=2, verbose=0)
+
+
 def test_damage_is_found(predictions, tmp_path, rng):
     path = tmp_path / "p.npz"
     predictions.save(path)

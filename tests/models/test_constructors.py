@@ -1,5 +1,6 @@
 """One harness that every constructor passes, and the arguments they share."""
 
+import dataclasses
 import inspect
 
 import keras
@@ -141,6 +142,15 @@ def test_stochastic_depth_grows_linearly_over_the_mlps(tiny):
         for rate in (block.token_depth.rate, block.channel_depth.rate)
     ]
     np.testing.assert_allclose(rates, [0.0, 0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.12, 0.43, 0.47])
+def test_the_last_rate_of_stochastic_depth_is_the_one_asked_for(tiny, rate):
+    """To the last bit: a training compares it with its recipe's."""
+    for layers in (2, 4):
+        spec = dataclasses.replace(tiny, num_layers=layers)
+        model = Mixer(spec, weights=None, stochastic_depth=rate)
+        assert model.get_layer(f"mixer_block_{layers - 1}").channel_depth.rate == rate
 
 
 def test_features_can_be_cut_at_any_block(tiny):
