@@ -74,7 +74,7 @@ def served(classifier, **options):
     """A server in another thread, and a client of it."""
     service = serving.Service(classifier, **options)
     bound = serving.listen(port=0)
-    server = serving.Server(service)
+    server = serving.Server(serving.create_app(service), service.ready)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:

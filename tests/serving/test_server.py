@@ -16,8 +16,9 @@ class TooLarge(serving.Classifier):
 
 def test_a_warm_up_that_fails_ends_the_server_with_its_error(own_model):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    service = serving.Service(TooLarge(own_model))
     with serving.listen(port=0) as bound, pytest.raises(MemoryError, match="no room for 1"):
-        serving.serve(serving.Service(TooLarge(own_model)), bound)
+        serving.serve(serving.create_app(service), service.ready, bound)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
