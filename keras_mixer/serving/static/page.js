@@ -12,9 +12,10 @@ let picture = null; // A Blob.
 let explained = null; // What the server said of it.
 let asking = new AbortController();
 
-start();
+listen();
+const loaded = load();
 
-async function start() {
+function listen() {
   $("choose").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => {
     take($("file").files[0]);
@@ -34,7 +35,9 @@ async function start() {
   $("overlay").addEventListener("change", drawMap);
   acceptDrops();
   document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+}
 
+async function load() {
   try {
     models = await (await fetch("models")).json();
   } catch {
@@ -91,9 +94,10 @@ async function ask() {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
-  const number = $("model").value;
   clear();
   say("Looking …");
+  await loaded;
+  const number = $("model").value;
   try {
     const { predictions } = await post(`models/${number}/classify?top=5`, signal);
     showClasses(predictions[0]);
@@ -160,21 +164,21 @@ function showClasses(classes) {
   });
   $("classes").replaceChildren(...items);
   const [first] = classes;
-  say(`${first.label}, ${percent(first.probability)}. Finding out what that rests on …`);
+  say(`Most probably ${first.label}, ${percent(first.probability)}. Finding out what that rests on …`);
 }
 
 function showWhy() {
   const { label, probability, drops, window: covered, blocks, note } = explained;
-  say(`${label}, ${percent(probability)}.`);
+  say(`Most probably ${label}, ${percent(probability)}.`);
   const most = Math.max(...drops.flat());
   const row = drops.findIndex((line) => line.includes(most));
   const column = drops[row].indexOf(most);
   const text =
     most > 0
       ? `Without the reddest square, row ${row + 1} of ${drops.length} and column ${column + 1} of ` +
-        `${drops[0].length}, ${label} falls from ${percent(probability)} to ` +
+        `${drops[0].length}, “${label}” falls from ${percent(probability)} to ` +
         `${percent(probability - most)}.`
-      : `No square lowers the probability of ${label} when it is covered.`;
+      : `No square lowers the probability of “${label}” when it is covered.`;
   $("map-text").textContent = `${text} Each square of ${covered[1]} × ${covered[0]} pixels was covered with grey in turn.`;
   $("map").setAttribute("aria-label", `The picture as the model sees it, with a map. ${text}`);
   $("why").hidden = false;
@@ -192,9 +196,13 @@ function drawMap() {
     canvas.width = width * scale;
     canvas.height = height * scale;
     canvas.classList.toggle("small", width <= SMALL);
-    const pen = canvas.getContext("2d");
+    const pen = canvas.getContext("2d", { alpha: false });
+    pen.fillStyle = "white";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
     pen.imageSmoothingEnabled = false;
+    pen.globalAlpha = $("overlay").checked ? 0.5 : 1; // Colours would not be seen on black.
     pen.drawImage(seen, 0, 0, canvas.width, canvas.height);
+    pen.globalAlpha = 1;
     if (!$("overlay").checked) return;
     const most = Math.max(...drops.flat().map(Math.abs)) || 1;
     drops.forEach((line, row) =>
