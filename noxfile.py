@@ -1,5 +1,8 @@
 """Checks and tests, each in an environment of its own. `python3 -m nox` runs them all."""
 
+import os
+import shutil
+
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
@@ -9,7 +12,9 @@ nox.options.stop_on_first_error = False
 CONSTRAINTS = ("--constraint", "constraints.txt")
 # What KerasHub needs on JAX and PyTorch; it declares TensorFlow too.
 FOR_KERAS_HUB = ("absl-py", "kagglehub", "kagglesdk", "regex", "sentencepiece", "tokenizers")
-EACH_BACKEND = "not cross and not timm and not lint and not slow and not network and not gpu"
+EACH_BACKEND = (
+    "not cross and not timm and not lint and not browser and not slow and not network and not gpu"
+)
 
 
 @nox.session
@@ -66,6 +71,18 @@ def timm(session: nox.Session) -> None:
     # Without what they ask for: they would replace PyTorch by a build with CUDA.
     session.install(*CONSTRAINTS, "--no-deps", "timm", "torchvision")
     _pytest(session, "torch", "-m", "timm")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The web page in Chromium, which is installed where it is missing and can be."""
+    if not shutil.which("chromium") and os.geteuid() == 0 and shutil.which("apt-get"):
+        for command in ("update", "install -y --no-install-recommends chromium"):
+            session.run("apt-get", *command.split(), external=True, success_codes=range(256))
+    if not shutil.which("chromium"):
+        session.skip("THE PAGE IS NOT TESTED: no Chromium. Run: sudo apt-get install chromium")
+    session.install(*CONSTRAINTS, ".[jax,test]", "playwright")
+    _pytest(session, "jax", "-m", "browser", "-n", "0", "tests/browser")
 
 
 def _pytest(session: nox.Session, backend: str, *arguments: str) -> None:
