@@ -7,10 +7,10 @@ import keras
 import numpy as np
 from pydantic import BaseModel
 
+from keras_mixer.layers import Patches
 from keras_mixer.serving.classifier import Classifier
 from keras_mixer.serving.service import Service
 from keras_mixer.visualize import occlusion_of, token_mixing_units, unit_activity
-from keras_mixer.visualize.occlusion import patch_size
 from keras_mixer.visualize.units import mixer_blocks
 
 WINDOWS = 16  # Of the picture along a side, at most; each of them costs a prediction.
@@ -86,18 +86,13 @@ def window_of(classifier: Classifier) -> tuple[int, int]:
     A patch of the model, or several where there are more than `WINDOWS` along a side; an eighth of
     the side where patches are not known.
     """
-    try:
-        if classifier.model is None:
-            raise ValueError("An exported file does not tell.")
-        patch = patch_size(classifier.model)
-    except ValueError:
-        height, width = (-(-side // WITHOUT_PATCHES) for side in classifier.image_size)
-        return height, width
-    height, width = (
-        part * -(-side // (part * WINDOWS))
-        for part, side in zip(patch, classifier.image_size, strict=True)
-    )
-    return height, width
+    layers = [] if classifier.model is None else classifier.model.layers
+    patches = [layer.patch_size for layer in layers if isinstance(layer, Patches)]
+    tall, wide = classifier.image_size
+    if len(patches) != 1:
+        return -(-tall // WITHOUT_PATCHES), -(-wide // WITHOUT_PATCHES)
+    height, width = patches[0]
+    return height * -(-tall // (height * WINDOWS)), width * -(-wide // (width * WINDOWS))
 
 
 def _units(classifier: Classifier, seen: np.ndarray) -> tuple[list[Block], str | None]:

@@ -37,7 +37,14 @@ class ExportedClassifier(Classifier):
         height, width = shape[:2] if self._channels_last else shape[1:]
         self._taken = taken
         self._logits = given["values"] == "logits"
-        self._run = export.load(path, about["format"])
+        try:
+            self._run = export.load(path, about["format"])
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"{os.path.basename(path)} needs {error.name}, which is not installed. Run: "
+                f'pip install "keras-mixer[{export.FORMATS[about["format"]].extra}]"',
+                name=error.name,
+            ) from error
         self.model = None
         self._describe(
             name or about["model"],

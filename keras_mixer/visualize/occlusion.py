@@ -90,7 +90,7 @@ def occlusion(
         )
     if crop not in EVALUATION_CROPS:
         raise ValueError(f"`crop` must be one of {', '.join(EVALUATION_CROPS)}. Received: {crop!r}")
-    window = _pair("window", patch_size(model) if window is None else window, size)
+    window = _pair("window", _patch_size(model) if window is None else window, size)
     stride = _pair("stride", window if stride is None else stride, size)
 
     record = record_of(model)
@@ -160,12 +160,7 @@ class _Covered(Sequence):
         return image
 
 
-def patch_size(model: keras.Model) -> tuple[int, int]:
-    """Height and width of a model's patches.
-
-    Raises:
-        ValueError: it has not one layer of them.
-    """
+def _patch_size(model: keras.Model) -> tuple[int, int]:
     patches = [layer for layer in model.layers if isinstance(layer, Patches)]
     if len(patches) != 1:
         raise ValueError(
