@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -81,8 +82,12 @@ def url(tmp_path_factory):
         line = process.stdout.readline()
         assert line.rstrip().endswith("shows mixer.keras, other.keras"), process.stderr.read()
         address = line.split()[0]
-        with connected(address):
-            yield address
+        with connected(address) as client:
+            for _ in range(1200):
+                if all(model["ready"] for model in client.get("/models").json()):
+                    break
+                time.sleep(0.1)
+        yield address
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert process.stderr.read().splitlines()[-1] == "ready"
@@ -112,7 +117,7 @@ def visit(chromium, url):
         context = chromium.new_context(
             viewport={"width": width, "height": 800}, color_scheme=scheme
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         context.on("request", lambda request: asked.append(request.url))
         page = context.new_page()
