@@ -24,7 +24,7 @@ from keras_mixer_cli.serve import LOOPBACK, say_ready
     type=click.IntRange(1),
     default=60,
     show_default=True,
-    help="Requests a minute of one address; a picture takes two.",
+    help="POST requests a minute of one address; a picture takes two.",
 )
 @click.option(
     "--max-bytes",
