@@ -1,12 +1,15 @@
 """Checks and tests, each in an environment of its own. `python3 -m nox` runs them all."""
 
+import os
+import shutil
+
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.stop_on_first_error = False
 # `fuzz` has no end of its own, `audit` is for a schedule.
-nox.options.sessions = ["lint", "tests", "cross", "timm", "faults"]
+nox.options.sessions = ["lint", "tests", "cross", "timm", "browser", "faults"]
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
 # What KerasHub needs on JAX and PyTorch; it declares TensorFlow too.
@@ -21,7 +24,8 @@ LICENCES = (
 SAY_NOTHING = ("namex",)  # Apache-2.0, in the file LICENSE that it comes with.
 BACKENDS = ("tensorflow", "jax", "torch")
 EACH_BACKEND = (
-    "not cross and not timm and not lint and not faults and not slow and not network and not gpu"
+    "not cross and not timm and not lint and not browser and not faults and not slow"
+    " and not network and not gpu"
 )
 
 
@@ -80,6 +84,18 @@ def timm(session: nox.Session) -> None:
     # Without what they ask for: they would replace PyTorch by a build with CUDA.
     session.install(*CONSTRAINTS, "--no-deps", "timm", "torchvision")
     _pytest(session, "torch", "-m", "timm")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The web page in Chromium, which is installed where it is missing and can be."""
+    if not shutil.which("chromium") and os.geteuid() == 0 and shutil.which("apt-get"):
+        for command in ("update", "install -y --no-install-recommends chromium"):
+            session.run("apt-get", *command.split(), external=True, success_codes=range(256))
+    if not shutil.which("chromium"):
+        session.skip("THE PAGE IS NOT TESTED: no Chromium. Run: sudo apt-get install chromium")
+    session.install(*CONSTRAINTS, ".[jax,test]", "playwright")
+    _pytest(session, "jax", "-m", "browser", "-n", "0", "tests/browser")
 
 
 @nox.session

@@ -28,6 +28,7 @@ from keras_mixer_cli.serve import serve
 from keras_mixer_cli.suites import transfer, vtab
 from keras_mixer_cli.training import finetune, pretrain
 from keras_mixer_cli.visualize import visualize
+from keras_mixer_cli.web import web
 from keras_mixer_cli.weights import weights
 
 
@@ -39,7 +40,7 @@ def commands() -> None:
 
 for command in (
     *(finetune, pretrain, evaluate, predict, fewshot, vtab, transfer, compare, shuffle_study),
-    *(export, push, serve, benchmark, plan, visualize),
+    *(export, push, serve, web, benchmark, plan, visualize),
     *(runs, recipes, models, weights, datasets),
 ):
     commands.add_command(command)

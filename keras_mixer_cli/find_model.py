@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 import sys
 
 import click
@@ -98,6 +99,21 @@ def find_model(
         seed=seed,
     )
     return Found(f"{target} ({weights})" if weights else target, model)
+
+
+def public_name(target: str, found_name: str) -> str:
+    """What to call a model before strangers, who are not told where it lies."""
+    return pathlib.Path(target).resolve().name if os.path.exists(target) else found_name
+
+
+def published_labels(weights: str) -> list[str] | None:
+    """The names of the classes of published weights, where these are public."""
+    from keras_mixer.weights import WEIGHTS, class_names
+
+    classes = {row[weights].classes for row in WEIGHTS.values() if weights in row}
+    if not classes & {1000, 21843}:
+        return None
+    return [name for _, name in class_names(classes.pop())]
 
 
 def check_model_name(name: str, option: str = "--model") -> None:

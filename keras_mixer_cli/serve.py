@@ -1,7 +1,6 @@
 """`keras-mixer serve`"""
 
 import json
-import os
 import pathlib
 
 import click
@@ -85,7 +84,7 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
     once.
     """
     from keras_mixer import serving
-    from keras_mixer_cli.find_model import find_model
+    from keras_mixer_cli.find_model import find_model, public_name, published_labels
 
     if queue < max_batch:
         raise click.BadParameter(
@@ -95,9 +94,8 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
         found = find_model(target, weights=weights)
         names = _read(labels) if labels else found.label_names
         if weights and names is None:
-            names = _published(weights)
-        # Who asks for its health is not told where it lies.
-        name = pathlib.Path(target).resolve().name if os.path.exists(target) else found.name
+            names = published_labels(weights)
+        name = public_name(target, found.name)
         classifier = serving.Classifier(found.model, names, crop=crop or found.crop, name=name)
         service = serving.Service(
             classifier, max_batch=max_batch, max_wait=max_wait / 1000, places=queue, **limits
@@ -106,11 +104,11 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
         click.echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
         if host not in LOOPBACK:
             click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
-        service.ready.add_done_callback(_say)
-        serving.serve(service, bound)
+        service.ready.add_done_callback(say_ready)
+        serving.serve(serving.create_app(service), service.ready, bound)
 
 
-def _say(ready) -> None:
+def say_ready(ready) -> None:
     """That the warm-up is over; its error is told at the end."""
     if ready.exception() is None:
         click.echo("ready", err=True)
@@ -127,13 +125,3 @@ def _read(labels: str) -> list[str]:
             f'{labels} must be a JSON list of names, such as ["cat", "dog"].', param_hint="--labels"
         )
     return names
-
-
-def _published(weights: str) -> list[str] | None:
-    """The names of the classes of published weights, where these are public."""
-    from keras_mixer.weights import WEIGHTS, class_names
-
-    classes = {row[weights].classes for row in WEIGHTS.values() if weights in row}
-    if not classes & {1000, 21843}:
-        return None
-    return [name for _, name in class_names(classes.pop())]

@@ -11,9 +11,20 @@ import httpx
 import numpy as np
 from PIL import Image
 
+import keras_mixer
 from keras_mixer import serving
 
 LABELS = ("ant", "bee", "cat", "dog", "eel")
+
+
+def build():
+    """A Mixer with weights of its own, the same ones each time."""
+    spec = keras_mixer.MixerSpec("tiny", 4, 2, 8, 6, 16, (8, 12))
+    built = keras_mixer.Mixer(spec, weights=None, classes=len(LABELS))
+    values = np.random.default_rng(1)
+    for variable in built.trainable_variables:  # A fresh head of zeros would hide errors.
+        variable.assign(values.normal(0, 0.5, variable.shape))
+    return built
 
 
 def encoded(image, **options):
@@ -73,8 +84,15 @@ def connected(url):
 def served(classifier, **options):
     """A server in another thread, and a client of it."""
     service = serving.Service(classifier, **options)
+    with running(serving.create_app(service), service.ready) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def running(app, ready):
+    """An application in another thread, and a client of it."""
     bound = serving.listen(port=0)
-    server = serving.Server(service)
+    server = serving.Server(app, ready)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:

@@ -31,7 +31,7 @@ ALLOWED = {
         {"keras", "numpy"},
     ),
     "serving": (
-        {"data", "evaluation", "runs"},
+        {"layers", "preprocessing", "data", "evaluation", "export", "runs", "visualize"},
         {"keras", "numpy", "fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"},
     ),
     "visualize": (

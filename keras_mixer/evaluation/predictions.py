@@ -216,9 +216,12 @@ def predict(
 def probabilities_of(model: keras.Model, scores: np.ndarray) -> np.ndarray:
     """What a classifier gave, `(n, classes)`, as probabilities in float64."""
     scores = np.asarray(scores, "float64")
-    if not gives_logits(model):
-        return scores
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return softmax(scores) if gives_logits(model) else scores
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits, `(n, classes)` both."""
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     return scores / scores.sum(axis=1, keepdims=True)
 
 

@@ -2,7 +2,7 @@
 
 from keras_mixer.export.check import Comparison, MismatchError, compare
 from keras_mixer.export.export import Exported, export
-from keras_mixer.export.formats import FORMATS, QUANTIZE, Format
+from keras_mixer.export.formats import FORMATS, QUANTIZE, Format, format_of
 from keras_mixer.export.runtimes import load
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "MismatchError",
     "compare",
     "export",
+    "format_of",
     "load",
 ]

@@ -1,6 +1,8 @@
 """The formats: one row each."""
 
 import dataclasses
+import os
+import pathlib
 
 QUANTIZE = ("none", "int8")
 
@@ -80,6 +82,12 @@ FORMATS = {
         ),
     )
 }
+
+
+def format_of(path: str | os.PathLike) -> str | None:
+    """The key of the format that a file has by its name, or `None`."""
+    suffix = pathlib.Path(path).suffix
+    return next((name for name, row in FORMATS.items() if row.suffix == suffix), None)
 
 
 def format_named(name: str, quantize: str) -> Format:

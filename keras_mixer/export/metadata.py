@@ -46,6 +46,7 @@ def describe(
             "offset": offset,
             "crop": crop,
             "interpolation": "bilinear" if record is None else record.interpolation,
+            "antialias": record is None or record.antialias,
         },
         "output": {
             "shape": ["batch", model.output_shape[-1]],
@@ -60,6 +61,28 @@ def path_of(path: str | os.PathLike) -> pathlib.Path:
     """Where the description of a file lies: beside it, `model.onnx.json` of `model.onnx`."""
     path = pathlib.Path(path)
     return path.with_name(path.name + ".json")
+
+
+def read(path: str | os.PathLike) -> dict[str, Any]:
+    """The description of a file that `export` wrote.
+
+    Raises:
+        FileNotFoundError: there is none beside it.
+        ValueError: it is another file.
+    """
+    beside = path_of(path)
+    try:
+        about = json.loads(beside.read_text(encoding="utf-8"))
+        if not {"input", "output", "labels", "format"} <= about.keys():
+            raise ValueError("parts are missing")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} has no {beside.name} beside it, which tells what it takes and which "
+            "`keras-mixer export` writes. Keep the two together."
+        ) from error
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{beside} does not describe an exported file: {error}") from error
+    return about
 
 
 def as_text(about: dict) -> str:

@@ -14,8 +14,12 @@ except ModuleNotFoundError as error:
 from keras_mixer.serving.app import create_app
 from keras_mixer.serving.batching import Batcher, QueueFullError
 from keras_mixer.serving.classifier import Classifier, ModelError, Ranked
+from keras_mixer.serving.explain import Explanation, explain
+from keras_mixer.serving.exported import ExportedClassifier
+from keras_mixer.serving.page import create_page
 from keras_mixer.serving.server import Server, address, listen, serve
 from keras_mixer.serving.service import Service
+from keras_mixer.serving.site import Site
 from keras_mixer.serving.upload import FORMATS, MAX_BYTES, MAX_PIXELS, read_upload
 
 __all__ = [
@@ -24,13 +28,18 @@ __all__ = [
     "MAX_PIXELS",
     "Batcher",
     "Classifier",
+    "Explanation",
+    "ExportedClassifier",
     "ModelError",
     "QueueFullError",
     "Ranked",
     "Server",
     "Service",
+    "Site",
     "address",
     "create_app",
+    "create_page",
+    "explain",
     "listen",
     "read_upload",
     "serve",

@@ -108,11 +108,11 @@ def create_app(service: Service) -> FastAPI:
         """Figures in the text format of Prometheus."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    _add_problems(app)
+    add_problems(app)
     return app
 
 
-def _add_problems(app: FastAPI) -> None:
+def add_problems(app: FastAPI) -> None:
     """Each error as its status and a line."""
 
     def problem(error: type[Exception], status: int, say=str, **headers: str) -> None:

@@ -2,14 +2,19 @@
 
 import dataclasses
 import os
+import threading
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 
-from keras_mixer.data import EVALUATION_CROPS, evaluation_image
+from keras_mixer.data import EVALUATION_CROPS
+from keras_mixer.data.ahead import in_layout, resampling_of
+from keras_mixer.data.images import open_rgb
 from keras_mixer.data.pipeline import image_size
+from keras_mixer.data.transforms import Resampling
 from keras_mixer.evaluation import probabilities_of
+from keras_mixer.preprocessing import preprocess_input
 from keras_mixer.runs import load_run
 
 
@@ -57,21 +62,40 @@ class Classifier:
         crop: str = "resmall_crop",
         name: str | None = None,
     ):
-        classes = model.output_shape[-1]
+        self.model: keras.Model | None = model
+        self._describe(
+            name or model.name,
+            model.output_shape[-1],
+            label_names,
+            image_size(model),
+            crop,
+            resampling_of(model),
+        )
+
+    def _describe(
+        self,
+        name: str,
+        classes: int,
+        label_names: Sequence[str] | None,
+        image_size: tuple[int, int],
+        crop: str,
+        resampling: Resampling,
+    ) -> None:
         self.label_names = tuple(map(str, range(classes) if label_names is None else label_names))
         if len(self.label_names) != classes:
             raise ValueError(
-                f"{name or model.name} has {classes} classes and there are "
-                f"{len(self.label_names)} names of classes."
+                f"{name} has {classes} classes and there are {len(self.label_names)} names of "
+                "classes."
             )
         if crop not in EVALUATION_CROPS:
             raise ValueError(
                 f"`crop` must be one of {', '.join(EVALUATION_CROPS)}. Received: {crop!r}"
             )
-        self.model = model
+        self.name = name
         self.crop = crop
-        self.name = name or model.name
-        self.image_size = image_size(model)
+        self.image_size = image_size
+        self.lock = threading.Lock()  # A model is for one thread at a time.
+        self._resampling = resampling
 
     @classmethod
     def of_run(cls, path: str | os.PathLike, *, crop: str | None = None) -> "Classifier":
@@ -90,14 +114,25 @@ class Classifier:
         Args:
             picture: uint8 `(height, width, 3)`, as `read_upload` gives it.
         """
-        return evaluation_image(picture, self.image_size, self.crop, self.model)
+        return self.scale(self.see(picture))
+
+    def see(self, picture: np.ndarray) -> np.ndarray:
+        """A picture cropped and resized to what the model sees of it, uint8 RGB."""
+        cropped = EVALUATION_CROPS[self.crop]
+        return np.asarray(cropped(open_rgb(picture), self.image_size, self._resampling))
+
+    def scale(self, seen: np.ndarray) -> np.ndarray:
+        """What `see` gave, as numbers in the range and the layout that the model takes."""
+        return in_layout(preprocess_input(seen, self.model))
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of each class, `(n, classes)` in float64, of images that are prepared.
 
-        Each number of images is a program of its own on JAX. Call it from one thread at a time.
+        Each number of images is a program of its own on JAX.
         """
-        return probabilities_of(self.model, self.model.predict_on_batch(images))
+        assert self.model is not None
+        with self.lock:
+            return probabilities_of(self.model, self.model.predict_on_batch(images))
 
     def rank(self, probabilities: np.ndarray, top: int = 3) -> list[Ranked]:
         """The classes of one picture with the highest probabilities, highest first.

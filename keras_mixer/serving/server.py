@@ -3,11 +3,10 @@
 import signal
 import socket
 import warnings
+from concurrent.futures import Future
 
 import uvicorn
-
-from keras_mixer.serving.app import create_app
-from keras_mixer.serving.service import Service
+from fastapi import FastAPI
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -47,19 +46,20 @@ def address(bound: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """A service over HTTP.
+    """An application over HTTP.
 
     The first SIGINT or SIGTERM lets it answer what it has accepted, and end; the second one ends
     the process at once.
 
     Args:
-        service: what answers; it is closed at the end.
+        app: what answers, of `create_app` or `create_page`.
+        ready: of its service or site; where the warm-up fails, the server ends.
     """
 
-    def __init__(self, service: Service):
+    def __init__(self, app: FastAPI, ready: "Future[None]"):
         super().__init__(
             uvicorn.Config(
-                create_app(service),
+                app,
                 loop="asyncio",
                 http="h11",
                 ws="none",
@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
             )
         )
-        service.ready.add_done_callback(self._warmed_up)
+        ready.add_done_callback(self._warmed_up)
 
     def _warmed_up(self, ready) -> None:
         if ready.exception() is not None:
@@ -84,21 +84,25 @@ class Server(uvicorn.Server):
             signal.signal(number, signal.SIG_DFL)
 
 
-def serve(service: Service, bound: socket.socket) -> None:
+def serve(app: FastAPI, ready: "Future[None]", bound: socket.socket) -> None:
     """Answers requests until the process is asked to end; call it from the main thread.
 
     Args:
-        service: what answers; it is closed at the end.
+        app: as in `Server`; what it answers with is closed at the end.
+        ready: as in `Server`.
         bound: as `listen` gives it.
 
     Raises:
         Exception: the warm-up failed.
+
+    Example:
+        `serve(create_app(service), service.ready, listen(port=8000))`
     """
     from PIL import Image
 
     with warnings.catch_warnings():
         # Above 89,478,485 pixels PIL warns; here that is an error of the picture.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        Server(service).run(sockets=[bound])
-    if service.ready.done():
-        service.ready.result()
+        Server(app, ready).run(sockets=[bound])
+    if ready.done():
+        ready.result()

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -85,8 +85,32 @@ class Service:
             pictures = await self._in_pool(uploads, kind, body, self.max_batch)
             del body  # The pictures are in memory now.
             with self._batcher.taking(len(pictures) - 1):
-                rows = await _unless_gone(request, self._rows(pictures))
+                rows = await unless_gone(request, self._rows(pictures))
         return [self.classifier.rank(row, top) for row in rows]
+
+    async def read(self, request: Request) -> np.ndarray:
+        """The one picture of a request, uint8 `(height, width, 3)`.
+
+        Raises:
+            UnreadableImageError: it cannot be read.
+            fastapi.HTTPException: as in `read_body` and `uploads`.
+        """
+        body = await read_body(request, self.max_bytes)
+        kind = request.headers.get("content-type", "")
+        ((name, data),) = (await self._in_pool(uploads, kind, body, 1)).items()
+        return await self._in_pool(self._decode, name, data)
+
+    def probabilities(self, seen: Sequence[np.ndarray]) -> np.ndarray:
+        """Of many pictures as `Classifier.see` gives them, in batches between those of requests.
+
+        It waits for them: call it from a thread of its own.
+        """
+        rows: list[np.ndarray] = []
+        for start in range(0, len(seen), self.max_batch):
+            part = range(start, min(start + self.max_batch, len(seen)))
+            waiting = [self._batcher.submit(self.classifier.scale(seen[i])) for i in part]
+            rows += [row.result() for row in waiting]
+        return np.stack(rows)
 
     def close(self) -> None:
         """Answers what was accepted, and ends the threads."""
@@ -105,14 +129,16 @@ class Service:
             raise ModelError(f"{self.classifier.name} failed: {error}") from error
 
     def _image(self, name: str, data: bytes) -> np.ndarray:
-        picture = read_upload(data, max_bytes=self.max_bytes, max_pixels=self.max_pixels, name=name)
-        return self.classifier.prepare(picture)
+        return self.classifier.prepare(self._decode(name, data))
+
+    def _decode(self, name: str, data: bytes) -> np.ndarray:
+        return read_upload(data, max_bytes=self.max_bytes, max_pixels=self.max_pixels, name=name)
 
     def _in_pool(self, function, *arguments) -> asyncio.Future:
         return asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """What `work` gives; it is cancelled when the sender of the request goes away."""
     working = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(request.receive())  # After the body nothing else can come.

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -96,13 +96,43 @@ def occlusion(
     record = record_of(model)
     how = DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
     seen = np.asarray(EVALUATION_CROPS[crop](open_rgb(image), size, how))
+
+    def probabilities(covered: Sequence[np.ndarray]) -> np.ndarray:
+        split = Split(covered, np.zeros(len(covered), int), ["image"] * len(covered))
+        return evaluation.predict(model, split, crop="resize", batch_size=batch_size, verbose=0)
+
+    return occlusion_of(probabilities, seen, label, window=window, stride=stride)
+
+
+def occlusion_of(
+    probabilities: Callable[[Sequence[np.ndarray]], np.ndarray],
+    seen: np.ndarray,
+    label: int | None = None,
+    *,
+    window: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+) -> Occlusion:
+    """The same for anything that gives probabilities, such as an exported file.
+
+    Args:
+        probabilities: from pictures, uint8 RGB `(height, width, 3)` each, to `(n, classes)`.
+        seen: the picture, of the size that it takes.
+        label: as in `occlusion`.
+        window: as in `occlusion`.
+        stride: as in `occlusion`.
+
+    Raises:
+        ValueError: a number of pixels is not as in `occlusion`.
+
+    Example:
+        `occlusion_of(lambda images: run(np.stack(images)), pixels, window=16)`
+    """
+    window = _pair("window", window, seen.shape[:2])
+    stride = _pair("stride", window if stride is None else stride, seen.shape[:2])
     covered = _Covered(seen, window, stride)
-    split = Split(covered, np.zeros(len(covered), int), ["image"] * len(covered))
-    probabilities = evaluation.predict(
-        model, split, crop="resize", batch_size=batch_size, verbose=0
-    )
-    label = int(probabilities[0].argmax()) if label is None else int(label)
-    whole, *others = probabilities[:, label]
+    found = probabilities(covered)
+    label = int(found[0].argmax()) if label is None else int(label)
+    whole, *others = found[:, label]
     drops = whole - np.array(others).reshape(covered.grid)
     return Occlusion(seen, label, float(whole), drops, window, stride)
 
@@ -119,6 +149,8 @@ class _Covered(Sequence):
         return 1 + math.prod(self.grid)
 
     def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         if index == 0:
             return self.image
         row, column = divmod(index - 1, self.grid[1])

@@ -2,19 +2,10 @@
 
 import numpy as np
 import pytest
-from served import LABELS, encoded, served
+from served import LABELS, build, encoded, served
 
 import keras_mixer
 from keras_mixer import serving
-
-
-def build():
-    spec = keras_mixer.MixerSpec("tiny", 4, 2, 8, 6, 16, (8, 12))
-    built = keras_mixer.Mixer(spec, weights=None, classes=len(LABELS))
-    values = np.random.default_rng(1)
-    for variable in built.trainable_variables:  # A fresh head of zeros would hide errors.
-        variable.assign(values.normal(0, 0.5, variable.shape))
-    return built
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,19 @@ class TooLarge(serving.Classifier):
 
 def test_a_warm_up_that_fails_ends_the_server_with_its_error(own_model):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    service = serving.Service(TooLarge(own_model))
     with serving.listen(port=0) as bound, pytest.raises(MemoryError, match="no room for 1"):
-        serving.serve(serving.Service(TooLarge(own_model)), bound)
+        serving.serve(serving.create_app(service), service.ready, bound)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_site_waits_for_each_of_its_models(own_model):
+    services = [serving.Service(kind(own_model)) for kind in (serving.Classifier, TooLarge)]
+    site = serving.Site(services)
+    with serving.listen(port=0) as bound, pytest.raises(MemoryError, match="no room for 1"):
+        serving.serve(serving.create_page(site), site.ready, bound)
+    with pytest.raises(ValueError, match="A site needs a model"):
+        serving.Site([])
 
 
 def test_a_port_belongs_to_one_and_loopback_is_the_default():

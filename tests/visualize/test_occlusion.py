@@ -8,7 +8,7 @@ from PIL import Image
 import keras_mixer
 from keras_mixer.data import Split, UnreadableImageError
 from keras_mixer.evaluation import predict
-from keras_mixer.visualize import occlusion
+from keras_mixer.visualize import occlusion, occlusion_of
 from keras_mixer.weights import records_named
 
 LAYOUTS = ("channels_last", "channels_first")
@@ -137,3 +137,23 @@ def test_an_unreadable_picture_is_named(tmp_path):
     (tmp_path / "bad.png").write_text("no picture")
     with pytest.raises(UnreadableImageError, match=r"Cannot read .*bad.png: not a picture"):
         occlusion(looks_at(np.s_[:4, :4]), tmp_path / "bad.png", window=4)
+
+
+def test_anything_that_gives_probabilities_is_watched_alike(tiny, rng, randomize):
+    model = randomize(keras_mixer.Mixer(tiny, weights=None, classes=4))
+    picture = rng.integers(0, 256, (8, 12, 3), dtype="uint8")
+    calls = []
+
+    def probabilities(images):
+        images = np.stack(list(images))
+        calls.append(images)
+        return model.predict((images / 127.5 - 1).astype("float32"), verbose=0)
+
+    for label in (None, 2):
+        expected = occlusion(model, picture, label, window=4, stride=2, crop="resize")
+        found = occlusion_of(probabilities, picture, label, window=4, stride=2)
+        assert found.label == expected.label
+        np.testing.assert_allclose(found.drops, expected.drops, atol=1e-5)
+    assert [images.shape for images in calls] == [(1 + 3 * 5, 8, 12, 3)] * 2
+    with pytest.raises(ValueError, match=r"`window` must be .* from 1 to the image's 8x12"):
+        occlusion_of(probabilities, picture, window=9)

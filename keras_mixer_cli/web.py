@@ -1,0 +1,88 @@
+"""`keras-mixer web`"""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.serve import LOOPBACK, say_ready
+
+
+@click.command()
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="0 for a free one.",
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="POST requests a minute of one address; a picture takes two.",
+)
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1),
+    default=16 * 2**20,
+    show_default=True,
+    help="Of a picture.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1, 89_478_485),  # Where PIL begins to warn.
+    default=25_000_000,
+    show_default=True,
+    help="Of a picture.",
+)
+@on_a_backend
+def web(targets, host, port, rate, **limits) -> None:
+    """Show on a web page what models see on a picture, and why.
+
+    TARGET is the directory of a run, hf://user/name[@revision], a .keras file, a file or folder
+    that `keras-mixer export` wrote, or NAME@WEIGHTS, a model by name with published weights or a
+    weight file. Several are chosen among on the page.
+
+    The page shows the first five classes, what the first one rests on, and the token-mixing units
+    that it made fire. Pictures stay in memory; nothing is fetched from elsewhere. SIGTERM and
+    SIGINT end it.
+    """
+    from keras_mixer import serving
+
+    with serving.listen(host, port) as bound:
+        services = [
+            serving.Service(_classifier(target), max_batch=16, places=32, **limits)
+            for target in targets
+        ]
+        site = serving.Site(services)
+        app = serving.create_page(site, host=bound.getsockname()[0], rate=rate)
+        click.echo(f"{serving.address(bound)} shows {', '.join(site.names)}")
+        if host not in LOOPBACK:
+            click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
+        site.ready.add_done_callback(say_ready)
+        serving.serve(app, site.ready, bound)
+
+
+def _classifier(target: str):
+    """What a user names, with the names of its classes."""
+    from keras_mixer import export, serving
+    from keras_mixer_cli.find_model import find_model, public_name, published_labels
+
+    if export.format_of(target) is not None:
+        return serving.ExportedClassifier(target, name=public_name(target, target))
+    weights = None
+    if not (os.path.exists(target) or target.startswith("hf://")):
+        target, _, weights = target.partition("@")
+    found = find_model(target, weights=weights or None)
+    names: Sequence[str] | None = found.label_names
+    if weights and names is None:
+        names = published_labels(weights)
+    name = public_name(target, found.name)
+    if weights and os.path.exists(weights):
+        name = f"{target} ({os.path.basename(weights)})"
+    return serving.Classifier(found.model, names, crop=found.crop, name=name)
