@@ -93,7 +93,10 @@ def _terminate(_signum, _frame):
 
 def _one_line(error: Exception) -> str:
     """The first line of a message, with the type of error where it is not one of input."""
-    lines = str(error).strip().splitlines() or [""]
+    message = str(error).strip()
+    if isinstance(error, OSError):
+        message = message.replace("\n", "\\n")  # It is in the name of a file.
+    lines = message.splitlines() or [""]
     text = lines[0]
     if not isinstance(error, ValueError | OSError | ImportError | FloatingPointError):
         text = f"{type(error).__name__}: {text}"

@@ -163,6 +163,8 @@ def begin_run(
     request = json.loads(json.dumps(request))
     if output is not None:
         run = pathlib.Path(output)
+        with writing(run):
+            there = run.exists()  # A name that is too long is an error.
         if (run / file).is_file() and not new:
             config = _read_to_go_on(run, file)
             if config.get("finished"):
@@ -178,7 +180,7 @@ def begin_run(
             return run, True
         # A kill may leave them before anything was done.
         nothing = {".lock", SKIPPED, f"{SKIPPED}.tmp", f"{file}.tmp"}
-        if run.exists() and not (run.is_dir() and {p.name for p in run.iterdir()} <= nothing):
+        if there and not (run.is_dir() and {p.name for p in run.iterdir()} <= nothing):
             raise FileExistsError(
                 f"{run} is not an empty folder, and nothing is overwritten. Choose another "
                 "--output or remove it."

@@ -156,7 +156,7 @@ def test_locale(tmp_path, record_fault):
 
 @on_one_backend
 def test_nobody_reads(tmp_path, record_fault):
-    record_fault("the reader of the output goes (`| head -1`)", "nothing; the same command goes on")
+    record_fault("the reader of the output goes (head -1)", "nothing; the same command goes on")
     output = tmp_path / "run"
     process = start(*SHORT, "--output", output)
     process.stdout.readline()
