@@ -1,4 +1,4 @@
-"""A run of JAX in formats that other backends write, in a process of their own."""
+"""A run of JAX in formats that other backends write, in a process of their own, and served."""
 
 import os
 import subprocess
@@ -9,11 +9,28 @@ import pytest
 pytestmark = pytest.mark.cross
 
 CODE = """
-import sys, keras_mixer_cli
+import keras_mixer_cli
+
 arguments = ["--model", "mixer_ti4", "--weights", "none", "--steps", "5", "--batch-size", "4"]
 assert keras_mixer_cli.main(["finetune", "digits", *arguments, "--output", "run", "--quiet"]) == 0
 for name in ("onnx", "tf_saved_model", "litert", "openvino", "torch"):
     assert keras_mixer_cli.main(["export", "run", "--format", name, "--preprocessing"]) == 0, name
+
+import pathlib
+import numpy as np
+from keras_mixer import data, serving
+
+pictures = list(data.load("digits").test.pictures[:20])
+
+def probabilities(classifier):
+    ranked = classifier.classify(pictures, top=10)
+    rows = [sorted(row, key=lambda one: one.label) for row in ranked]
+    return np.array([[one.probability for one in row] for row in rows])
+
+expected = probabilities(serving.Classifier.from_run("run"))
+for about in sorted(pathlib.Path("run").glob("model.*.json")):
+    its = probabilities(serving.ExportedClassifier(about.with_suffix("")))
+    print("served", about.name, abs(its - expected).max())
 """
 
 
@@ -42,3 +59,7 @@ def test_a_run_of_jax(tmp_path):
         assert row[6:8] == ["100.00", "%"]
         assert row[8:10] == row[10:12]
         assert f"is loaded and written under {writer}, in another process" in done.stderr
+    served = [line.split() for line in done.stdout.splitlines() if line.startswith("served ")]
+    assert len(served) == 5
+    for _, name, difference in served:
+        assert float(difference) < 1e-5, name
