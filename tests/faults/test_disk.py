@@ -82,7 +82,10 @@ def test_full_while_predicting(tmp_path, undisturbed, pictures, record_fault):
 
 
 def test_full_while_exporting(tmp_path, undisturbed, record_fault):
-    formats = {"tensorflow": ("tf_saved_model", "model"), "torch": ("torch", "model.pt2")}
+    formats = {
+        "tensorflow": ("tf_saved_model", "model.saved_model"),
+        "torch": ("torch", "model.pt2"),
+    }
     if keras.backend.backend() not in formats:
         pytest.skip("writes no format itself")
     format, name = formats[keras.backend.backend()]
