@@ -27,7 +27,7 @@ def probabilities(classifier):
     rows = [sorted(row, key=lambda one: one.label) for row in ranked]
     return np.array([[one.probability for one in row] for row in rows])
 
-expected = probabilities(serving.Classifier.from_run("run"))
+expected = probabilities(serving.Classifier.of_run("run"))
 for about in sorted(pathlib.Path("run").glob("model.*.json")):
     its = probabilities(serving.ExportedClassifier(about.with_suffix("")))
     print("served", about.name, abs(its - expected).max())
