@@ -29,7 +29,7 @@ class TensorBoard(RunCallback):
                 'TensorBoard logs need tensorboardX. Run: pip install "keras-mixer[tensorboard]"'
             ) from error
         self._folder, self._scalar, self._events = folder, summary.scalar, event_pb2
-        # `SummaryWriter` writes in a thread, and waits for ever when that has died of a full disk.
+        # `SummaryWriter` writes in a thread, where an error would be a traceback and no end.
         self._open = event_file_writer.EventsWriter
 
     def on_run_begin(self, recipe, model, step):
