@@ -14,29 +14,26 @@ from keras_mixer_cli.options import on_a_backend
 def runs(directory, as_json) -> None:
     """Compare the runs in DIRECTORY, the best first."""
     from keras_mixer import runs as library
-    from keras_mixer_cli.tables import percent, show
+    from keras_mixer_cli.tables import show
 
-    found = [(path, library.read_config(path)) for path in library.find_runs(directory)]
+    found = []
+    for path in library.find_runs(directory):
+        config = library.read_config(path)
+        try:
+            top_1 = float(config.get("metrics", {}).get("top_1", -1))
+            found.append((top_1, path, config, _row(path, config)))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path / 'run.json'} is damaged: it does not tell what a run tells "
+                f"({type(error).__name__}: {error}). Remove that folder, or mend the file."
+            ) from error
     if not found:
         raise click.BadParameter(f"{directory} holds no runs.", param_hint="DIRECTORY")
-    found.sort(key=lambda run: -run[1].get("metrics", {}).get("top_1", -1))
+    found.sort(key=lambda run: -run[0])
     if as_json:
-        for path, config in found:
+        for _, path, config, _ in found:
             click.echo(json.dumps({"path": str(path), **config}))
         return
-
-    def row(path, config):
-        recipe, metrics, seeds = config["recipe"], config.get("metrics", {}), config.get("seeds")
-        return (
-            path.name,
-            recipe["steps"] or "",
-            f"{recipe['learning_rate']:g}",
-            config["seed"],
-            percent(metrics["top_1"]) if config["finished"] else "not finished",
-            f"{100 * seeds['mean']:.2f} ± {100 * seeds['deviation']:.2f} %" if seeds else "",
-            f"{metrics['training_seconds']:.0f} s" if metrics else "",
-        )
-
     show(
         f"{directory}: {len(found)} {'run' if len(found) == 1 else 'runs'}",
         {
@@ -48,5 +45,20 @@ def runs(directory, as_json) -> None:
             "mean of seeds": "right",
             "training": "right",
         },
-        [row(*run) for run in found],
+        [row for *_, row in found],
+    )
+
+
+def _row(path, config) -> tuple:
+    from keras_mixer_cli.tables import percent
+
+    recipe, metrics, seeds = config["recipe"], config.get("metrics", {}), config.get("seeds")
+    return (
+        path.name,
+        recipe["steps"] or "",
+        f"{recipe['learning_rate']:g}",
+        config["seed"],
+        percent(metrics["top_1"]) if config["finished"] else "not finished",
+        f"{100 * seeds['mean']:.2f} ± {100 * seeds['deviation']:.2f} %" if seeds else "",
+        f"{metrics['training_seconds']:.0f} s" if metrics else "",
     )

@@ -233,6 +233,19 @@ def test_runs_are_not_mixed_up(trained, run_command, image_folder, tmp_path):
     assert "has changed since the run" in err
 
 
+@pytest.mark.parametrize(
+    "content", ["{}", '{"recipe": 3}', '{"metrics": [], "finished": true}', "[]", "{"]
+)
+def test_a_damaged_run_is_named(run_command, tmp_path, content):
+    (tmp_path / "some" / "run").mkdir(parents=True)
+    (tmp_path / "some" / "run" / "run.json").write_text(content)
+    code, out, err = run_command("runs", "some")
+    assert code == 1
+    (line,) = (line for line in err.splitlines() if line.startswith("Error: "))
+    assert "some/run/run.json" in line
+    assert "Traceback" not in out + err
+
+
 def test_debug_shows_the_traceback(run_command):
     with pytest.raises(FileNotFoundError):
         run_command("evaluate", ".", "--debug")
