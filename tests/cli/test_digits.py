@@ -65,7 +65,7 @@ def test_a_newcomer_s_path(run_command, tmp_path):
     assert np.mean(right) >= 0.9
 
     picture = tmp_path / "pictures" / f"00-{test.labels[0]}.png"
-    assert shown_by_web(run, picture) == str(test.labels[0])
+    assert shown_by_web(run, picture) == rows[1][1]  # Right or wrong, as `predict` says.
 
     code, out, err = run_command("push", run, "shared")
     assert code == 0, err
