@@ -414,5 +414,7 @@ def test_a_file_is_never_in_memory_as_a_whole(kind, tmp_path, rng):
     finally:
         tracemalloc.stop()
     assert reading < 0.4 * size
-    # JAX may take an array over as it is, so that it then is the model's own memory.
-    assert loading < (1.4 if keras.backend.backend() == "jax" else 0.4) * size
+    # JAX may take an array over as it is, so that it then is the model's own memory. TensorFlow may
+    # hold one until it has the next: two of the largest, each 0.22 of the file.
+    limit = {"jax": 1.4, "tensorflow": 0.5, "torch": 0.4}[keras.backend.backend()]
+    assert loading < limit * size
