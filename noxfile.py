@@ -100,14 +100,15 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kills on each backend; full disks, damaged files and the rest on PyTorch, the quickest.
+    """Kills and SIGTERM on each backend; all the rest on PyTorch, the quickest.
 
     CONTRIBUTING.md has the command for all of it on one backend.
     """
     session.install(*CONSTRAINTS, ".[tensorflow,jax,torch,digits,test]")
+    some = [f"tests/faults/test_kills.py::{test}" for test in ("test_kills[0]", "test_signals[SIGTERM-143]")]
     for backend in BACKENDS:
-        all_or_kills = "tests/faults" if backend == "torch" else "tests/faults/test_kills.py"
-        _pytest(session, backend, "-m", "faults and not slow", all_or_kills)
+        which = ["tests/faults"] if backend == "torch" else some
+        _pytest(session, backend, "-m", "faults and not slow", *which)
 
 
 @nox.session
