@@ -105,7 +105,8 @@ def faults(session: nox.Session) -> None:
     CONTRIBUTING.md has the command for all of it on one backend.
     """
     session.install(*CONSTRAINTS, ".[tensorflow,jax,torch,digits,test]")
-    some = [f"tests/faults/test_kills.py::{test}" for test in ("test_kills[0]", "test_signals[SIGTERM-143]")]
+    kills = "tests/faults/test_kills.py"
+    some = [f"{kills}::test_kills[0]", f"{kills}::test_signals[SIGTERM-143]"]
     for backend in BACKENDS:
         which = ["tests/faults"] if backend == "torch" else some
         _pytest(session, backend, "-m", "faults and not slow", *which)
