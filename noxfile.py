@@ -68,6 +68,8 @@ def tests(session: nox.Session, backend: str) -> None:
         session.install(*CONSTRAINTS, *FOR_KERAS_HUB)
         session.install(*CONSTRAINTS, "--no-deps", "keras-hub")
     _pytest(session, backend, "-m", EACH_BACKEND)
+    if backend != "torch":  # There the session `faults` does it all.
+        _pytest(session, backend, "-m", "faults", "tests/faults/test_kills.py::test_kills[0]")
 
 
 @nox.session
@@ -100,16 +102,9 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kills and SIGTERM on each backend; all the rest on PyTorch, the quickest.
-
-    CONTRIBUTING.md has the command for all of it on one backend.
-    """
-    session.install(*CONSTRAINTS, ".[tensorflow,jax,torch,digits,test]")
-    kills = "tests/faults/test_kills.py"
-    some = [f"{kills}::test_kills[0]", f"{kills}::test_signals[SIGTERM-143]"]
-    for backend in BACKENDS:
-        which = ["tests/faults"] if backend == "torch" else some
-        _pytest(session, backend, "-m", "faults and not slow", *which)
+    """All faults on PyTorch, the quickest; CONTRIBUTING.md has the command for the others."""
+    session.install(*CONSTRAINTS, ".[torch,digits,test]")
+    _pytest(session, "torch", "-m", "faults and not slow", "tests/faults")
 
 
 @nox.session
