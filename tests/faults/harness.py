@@ -41,7 +41,8 @@ class Ended(NamedTuple):
         # Click ends the line that ^C stands in.
         told = filter(None, self.err.splitlines())
         # `E0000 ...` is TensorFlow's own, of a machine that has no GPU.
-        lines = [line for line in told if not re.match(r"backend: |[IWE]\d{4} |WARNING: All log", line)]
+        others = re.compile(r"backend: |[IWE]\d{4} |WARNING: All log")
+        lines = [line for line in told if not others.match(line)]
         assert len(lines) == 1, self.err
         return lines[0]
 
