@@ -5,9 +5,8 @@ import pathlib
 
 import click
 
+from keras_mixer_cli.listening import listening, say_ready, warn_if_open
 from keras_mixer_cli.options import on_a_backend
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command()
@@ -23,14 +22,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     type=click.Path(exists=True, dir_okay=False),
     help="JSON list of the names of the classes. Default: the run's, else those of the published "
     "weights, else numbers.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    help="0 for a free one.",
 )
 @click.option(
     "--max-batch",
@@ -53,20 +44,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     show_default=True,
     help="Pictures accepted and not answered yet; beyond, requests get status 503.",
 )
-@click.option(
-    "--max-bytes",
-    type=click.IntRange(1),
-    default=16 * 2**20,
-    show_default=True,
-    help="Of a request. As many of them as the queue has places may be in memory.",
-)
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(1, 89_478_485),  # Where PIL begins to warn.
-    default=25_000_000,
-    show_default=True,
-    help="Of a picture.",
-)
+@listening("Of a request. As many of them as the queue has places may be in memory.")
 @on_a_backend
 def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue, **limits) -> None:
     """Answer over HTTP what TARGET sees on pictures.
@@ -102,16 +80,9 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
         )
         classes = len(classifier.label_names)
         click.echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
-        if host not in LOOPBACK:
-            click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
+        warn_if_open(host)
         service.ready.add_done_callback(say_ready)
         serving.serve(serving.create_app(service), service.ready, bound)
-
-
-def say_ready(ready) -> None:
-    """That the warm-up is over; its error is told at the end."""
-    if ready.exception() is None:
-        click.echo("ready", err=True)
 
 
 def _read(labels: str) -> list[str]:

@@ -5,20 +5,12 @@ from collections.abc import Sequence
 
 import click
 
+from keras_mixer_cli.listening import listening, say_ready, warn_if_open
 from keras_mixer_cli.options import on_a_backend
-from keras_mixer_cli.serve import LOOPBACK, say_ready
 
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    help="0 for a free one.",
-)
 @click.option(
     "--rate",
     type=click.IntRange(1),
@@ -26,20 +18,7 @@ from keras_mixer_cli.serve import LOOPBACK, say_ready
     show_default=True,
     help="POST requests a minute of one address; a picture takes two.",
 )
-@click.option(
-    "--max-bytes",
-    type=click.IntRange(1),
-    default=16 * 2**20,
-    show_default=True,
-    help="Of a picture.",
-)
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(1, 89_478_485),  # Where PIL begins to warn.
-    default=25_000_000,
-    show_default=True,
-    help="Of a picture.",
-)
+@listening("Of a picture.")
 @on_a_backend
 def web(targets, host, port, rate, **limits) -> None:
     """Show on a web page what models see on a picture, and why.
@@ -62,8 +41,7 @@ def web(targets, host, port, rate, **limits) -> None:
         site = serving.Site(services)
         app = serving.create_page(site, host=bound.getsockname()[0], rate=rate)
         click.echo(f"{serving.address(bound)} shows {', '.join(site.names)}")
-        if host not in LOOPBACK:
-            click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
+        warn_if_open(host)
         site.ready.add_done_callback(say_ready)
         serving.serve(app, site.ready, bound)
 

@@ -13,22 +13,18 @@ code is 1 where one is not. Linux only.
 import argparse
 import gc
 import http.client
-import io
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
-import urllib.parse
 
 import keras
 import numpy as np
-from PIL import Image
+from digits_server import held_out_as_png, served
 
 import keras_mixer
 
-SERVE = "import sys, keras_mixer_cli; sys.exit(keras_mixer_cli.main(['serve', *sys.argv[1:]]))"
 MIB = 2**20
 SHARE, LITTLE = 0.02, 10.0  # Growth that counts as none: of the resident memory, in MiB.
 WARM_UP = 0.2
@@ -113,23 +109,9 @@ def serve(pictures: int) -> Sampler:
     """Pictures, one a request, to a server of its own process; that one is sampled."""
     with tempfile.TemporaryDirectory() as folder:
         run = options.run or short_run(pathlib.Path(folder) / "run")
-        server = subprocess.Popen(
-            [sys.executable, "-c", SERVE, run, "--port", "0"],
-            env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert server.stdout is not None
-            host = urllib.parse.urlsplit(server.stdout.readline().split()[0]).netloc
-            sample = Sampler(pictures, server.pid)
+        with served(run) as (host, process):
+            sample = Sampler(pictures, process)
             ask(host, pictures, sample)
-            server.send_signal(signal.SIGTERM)
-            if code := server.wait(60):
-                raise SystemExit(f"The server ended with exit code {code}.")
-        finally:
-            server.kill()
-            server.wait()
     return sample
 
 
@@ -143,12 +125,7 @@ def short_run(path: pathlib.Path) -> str:
 
 
 def ask(host: str, pictures: int, sample: Sampler) -> None:
-    held_out = keras_mixer.data.load("digits").test
-    files = []
-    for index in range(len(held_out)):
-        buffer = io.BytesIO()
-        Image.fromarray(held_out.image(index)).save(buffer, format="PNG")
-        files.append(buffer.getvalue())
+    files = held_out_as_png()
     connection = http.client.HTTPConnection(host, timeout=120)
     for count in range(1, pictures + 1):
         headers = {"Content-Type": "image/png"}

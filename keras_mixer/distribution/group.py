@@ -15,50 +15,18 @@ import threading
 import time
 from typing import Any
 
+from keras_mixer.distribution.connection import Connection
+
 BEAT = 5.0  # Seconds between two words.
 SILENCE = 45.0  # Seconds without a word after which a process counts as gone.
 HELLO = "keras_mixer group 1"
 AGAIN = "The same command goes on from the last checkpoint."
 
 
-class _Connection:
-    """Messages on a socket: a line of JSON, and as many bytes as it says."""
-
-    def __init__(self, sock: socket.socket):
-        self._socket = sock
-        self._file = sock.makefile("rb")
-        self._lock = threading.Lock()
-
-    def send(self, payload: bytes = b"", **message: Any) -> None:
-        line = json.dumps({**message, "size": len(payload)}).encode() + b"\n"
-        with self._lock:
-            self._socket.sendall(line + payload)
-
-    def receive(self, timeout: float) -> tuple[dict, bytes]:
-        """The next message; an `OSError` where there is none in time, or no one any more."""
-        self._socket.settimeout(max(timeout, 0.01))
-        line = self._file.readline(1 << 20)
-        try:
-            message = json.loads(line)
-            size = message["size"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ConnectionError("ended" if not line else "speaks another language") from error
-        payload = self._file.read(size)
-        if len(payload) != size:
-            raise ConnectionError("ended")
-        return message, payload
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):  # The other side may be faster.
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._file.close()
-        self._socket.close()
-
-
 class Group:
     """A process's view of all; see `join`."""
 
-    def __init__(self, process: int, processes: int, others: dict[int, tuple[_Connection, str]]):
+    def __init__(self, process: int, processes: int, others: dict[int, tuple[Connection, str]]):
         self.process = process
         self.processes = processes
         self._others = others
@@ -130,7 +98,7 @@ class Group:
             with contextlib.suppress(OSError):  # Who listens there will notice.
                 connection.send(**message)
 
-    def _beat(self, connection: _Connection) -> None:
+    def _beat(self, connection: Connection) -> None:
         while True:
             try:
                 connection.send(kind="beat")
@@ -138,7 +106,7 @@ class Group:
                 return
             time.sleep(BEAT)
 
-    def _listen(self, number: int, connection: _Connection, name: str) -> None:
+    def _listen(self, number: int, connection: Connection, name: str) -> None:
         while True:
             try:
                 message, payload = connection.receive(SILENCE)
@@ -224,7 +192,7 @@ def _listener(address: str) -> socket.socket:
 
 def _gather(processes, facts, wait, until, listener) -> Group:
     """Process 0 waits for the others, and judges them."""
-    others: dict[int, tuple[_Connection, str]] = {}
+    others: dict[int, tuple[Connection, str]] = {}
     while len(others) < processes - 1:
         try:
             listener.settimeout(max(until - time.monotonic(), 0.01))
@@ -236,7 +204,7 @@ def _gather(processes, facts, wait, until, listener) -> Group:
                 f"{', '.join(missing)}. Start them with the same --coordinator and --processes."
             )
             raise TimeoutError(_refuse(others, why)) from None
-        connection = _Connection(accepted)
+        connection = Connection(accepted)
         try:
             hello, _ = connection.receive(min(5.0, max(until - time.monotonic(), 0.01)))
         except OSError:
@@ -267,7 +235,7 @@ def _differences(own: dict, its: dict, number: int) -> str:
     return f"The processes differ: {'; '.join(told)}. Start all with the same."
 
 
-def _refuse(others: dict[int, tuple[_Connection, str]], why: str) -> str:
+def _refuse(others: dict[int, tuple[Connection, str]], why: str) -> str:
     for connection, _ in others.values():
         with contextlib.suppress(OSError):  # It may be gone itself.
             connection.send(kind="refused", why=why)
@@ -281,7 +249,7 @@ def _join_another(process, processes, address, facts, wait, until) -> Group:
     problem, connection = "", None
     while (left := until - time.monotonic()) > 0:
         try:
-            connection = _Connection(socket.create_connection((host, port), min(5.0, left)))
+            connection = Connection(socket.create_connection((host, port), min(5.0, left)))
             connection.send(kind=HELLO, process=process, name=name, facts=facts)
             # Process 0 says which ones are missing, if it comes to that.
             answer, _ = connection.receive(until - time.monotonic() + 5.0)

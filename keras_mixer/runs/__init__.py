@@ -1,9 +1,11 @@
 """Trains into a directory that explains itself, and reads such directories; studies of many."""
 
+from keras_mixer.runs.begin import RunInUseError
 from keras_mixer.runs.comparison import Compared, compare
-from keras_mixer.runs.directory import Run, RunInUseError, find_runs, load_run, read_config
-from keras_mixer.runs.experiment import Place, Request, run, train_along
+from keras_mixer.runs.directory import Run, find_runs, load_run, read_config
+from keras_mixer.runs.experiment import run, train_along
 from keras_mixer.runs.known_classes import load_known_model
+from keras_mixer.runs.request import Place, Request
 from keras_mixer.runs.share import Pushed, push
 from keras_mixer.runs.shuffle import Shuffled, shuffle_study
 from keras_mixer.runs.suites import SUITES, Suite, SuiteResult, TaskResult, run_suite

@@ -10,8 +10,9 @@ import keras_mixer.data
 from keras_mixer import profiling
 from keras_mixer.profiling.profiles import POLICIES
 from keras_mixer.runs.directory import Run, read_history
-from keras_mixer.runs.experiment import ANYWHERE, Place, Request, finished_run, run
+from keras_mixer.runs.experiment import finished_run, run
 from keras_mixer.runs.figures import save
+from keras_mixer.runs.request import ANYWHERE, Place, Request
 from keras_mixer.runs.study import study
 from keras_mixer.runs.study_figures import tradeoff
 

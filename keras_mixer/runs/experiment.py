@@ -2,104 +2,25 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
-import keras_mixer.data
 from keras_mixer import distribution, evaluation
 from keras_mixer.data import ImageData
 from keras_mixer.profiling import this_machine
 from keras_mixer.runs import directory
+from keras_mixer.runs.begin import begin_run, locked, removed_if_nothing_was_done
 from keras_mixer.runs.bookkeeper import Bookkeeper
 from keras_mixer.runs.report import write_report
+from keras_mixer.runs.request import ANYWHERE, Place, Request
 from keras_mixer.runs.skipped import check_same_skipped, tell_skipped, write_skipped
 from keras_mixer.runs.tensorboard import TensorBoard
 from keras_mixer.runs.trials import choose_rate, repeat
-from keras_mixer.specs import MixerSpec
-from keras_mixer.training import Recipe, RunCallback, build_model, finetune
+from keras_mixer.training import Recipe, finetune
 from keras_mixer.training.checkpoint import differences
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What is asked for; two equal requests are one run.
-
-    Args:
-        data: name or path of a data set.
-        model: the architecture, or the name of a model as in `keras_mixer.models.build_by_name`.
-        recipe: how to train it.
-        seed: of everything that is drawn.
-        image_size: height and width in pixels.
-        options: more arguments of `keras_mixer.Mixer`.
-        sweep: whether to choose the learning rate on the dev split first.
-        seeds: how many runs to take the mean of, this one included.
-        cache: whether to keep the training images in memory, decoded.
-    """
-
-    data: str
-    model: MixerSpec | str
-    recipe: Recipe
-    seed: int = 0
-    image_size: tuple[int, int] | None = None
-    options: dict = dataclasses.field(default_factory=dict)
-    sweep: bool = False
-    seeds: int = 1
-    cache: bool = False
-
-    def build(self, recipe: Recipe, classes: int, seed: int) -> keras.Model:
-        """The model that it begins with."""
-        return build_model(
-            self.model, recipe, classes, image_size=self.image_size, seed=seed, **self.options
-        )
-
-    @property
-    def model_name(self) -> str:
-        """What the model is called."""
-        return self.model if isinstance(self.model, str) else self.model.name
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a run is, and what is around it.
-
-    Args:
-        output: see `begin_run`.
-        resume: see `begin_run`.
-        new: see `begin_run`.
-        data_dir: where TensorFlow Datasets keeps prepared data sets.
-        command: what was typed, for `run.json`.
-        tensorboard: whether to write TensorBoard's logs to `tensorboard` in the run directory.
-        max_bad_images: how many pictures of one's own may be left out because they cannot be read;
-            `skipped.csv` in the run directory lists them, and a run goes on only without the same
-            ones.
-    """
-
-    output: str | os.PathLike | None = None
-    resume: bool = False
-    new: bool = False
-    data_dir: str | None = None
-    command: str = ""
-    tensorboard: bool = False
-    max_bad_images: int = 0
-
-    def load(self, name: str, callbacks=(), **options) -> ImageData:
-        """A data set as in `keras_mixer.data.load`, without the pictures that may be left out."""
-        heard = [callback for callback in callbacks if isinstance(callback, RunCallback)]
-
-        def look(done: int, of: int, bad: int) -> None:
-            for callback in heard:
-                callback.on_look(done, of, bad)
-
-        return keras_mixer.data.load(
-            name, self.data_dir, max_bad_images=self.max_bad_images, look=look, **options
-        )
-
-
-ANYWHERE = Place()  # Below `runs`.
 
 
 def run(
@@ -142,14 +63,14 @@ def run(
     tell_skipped(data, say)
     recipe = request.recipe.for_images(len(data.train))
     asked = _asked(request)
-    path, goes_on = directory.begin_run(
+    path, goes_on = begin_run(
         place.output,
         f"{recipe.name}-{request.model_name.replace(':', '.')}",
         asked,
         resume=place.resume,
         new=place.new,
     )
-    with directory.locked(path), directory.removed_if_nothing_was_done(path, goes_on):
+    with locked(path), removed_if_nothing_was_done(path, goes_on):
         config = _config(request, asked, place, data)
         if goes_on:
             say(f"run: going on with {path}")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import keras
 
 from keras_mixer.models import permute_weights, shuffled
-from keras_mixer.runs.experiment import ANYWHERE, Place
 from keras_mixer.runs.figures import save
+from keras_mixer.runs.request import ANYWHERE, Place
 from keras_mixer.runs.skipped import tell_skipped, write_skipped
 from keras_mixer.runs.study import study
 from keras_mixer.runs.study_figures import disorder

@@ -12,8 +12,10 @@ from typing import Any
 
 import keras
 
-from keras_mixer.runs import directory
-from keras_mixer.runs.experiment import Place, surroundings
+from keras_mixer.runs.begin import begin_run, locked, removed_if_nothing_was_done
+from keras_mixer.runs.directory import STUDY, write_config
+from keras_mixer.runs.experiment import surroundings
+from keras_mixer.runs.request import Place
 
 
 @contextlib.contextmanager
@@ -32,13 +34,13 @@ def study(place: Place, name: str, request: dict, say) -> Iterator[tuple[pathlib
         FileExistsError, FileNotFoundError, ValueError, RunInUseError: as `begin_run`, `locked`.
     """
     request = {"study": name, **request, "backend": keras.backend.backend()}
-    path, goes_on = directory.begin_run(
+    path, goes_on = begin_run(
         place.output,
         name.replace(":", ".").replace("/", "_"),
         request,
         resume=place.resume,
         new=place.new,
-        file=directory.STUDY,
+        file=STUDY,
     )
     config: dict[str, Any] = {
         "finished": False,
@@ -46,10 +48,10 @@ def study(place: Place, name: str, request: dict, say) -> Iterator[tuple[pathlib
         **surroundings(),
         "request": json.loads(json.dumps(request)),
     }
-    with directory.locked(path), directory.removed_if_nothing_was_done(path, goes_on):
+    with locked(path), removed_if_nothing_was_done(path, goes_on):
         if goes_on:
             say(f"study: going on with {path}")
-        directory.write_config(path, config, directory.STUDY)
+        write_config(path, config, STUDY)
         yield path, config
         finished = config.pop("complete", True)
-        directory.write_config(path, {**config, "finished": finished}, directory.STUDY)
+        write_config(path, {**config, "finished": finished}, STUDY)

@@ -9,7 +9,8 @@ import keras
 
 from keras_mixer.data import DATASETS
 from keras_mixer.runs.directory import STUDY, Run, write_config
-from keras_mixer.runs.experiment import ANYWHERE, Place, Request, finished_run, run
+from keras_mixer.runs.experiment import finished_run, run
+from keras_mixer.runs.request import ANYWHERE, Place, Request
 from keras_mixer.runs.study import study
 
 

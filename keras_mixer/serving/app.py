@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import keras
@@ -67,21 +68,28 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(service: Service) -> FastAPI:
-    """An ASGI application: `POST /v1/classify`, `GET /health`, `/metrics` and `/openapi.json`.
-
-    It closes the service when it ends.
-    """
+def closing_app(close: Callable[[], None]) -> FastAPI:
+    """An application without routes, whose problems are lines; it calls `close` when it ends."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app):
         yield
-        await asyncio.to_thread(service.close)
+        await asyncio.to_thread(close)
 
     # No pages of documentation: theirs load scripts from elsewhere.
     app = FastAPI(
         title="keras_mixer", version="1", lifespan=lifespan, docs_url=None, redoc_url=None
     )
+    _add_problems(app)
+    return app
+
+
+def create_app(service: Service) -> FastAPI:
+    """An ASGI application: `POST /v1/classify`, `GET /health`, `/metrics` and `/openapi.json`.
+
+    It closes the service when it ends.
+    """
+    app = closing_app(service.close)
     app.add_middleware(Measured, metrics=service.metrics, path=PATH)
 
     @app.post(PATH, responses=PROBLEMS, openapi_extra={"requestBody": BODY})
@@ -108,11 +116,10 @@ def create_app(service: Service) -> FastAPI:
         """Figures in the text format of Prometheus."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    add_problems(app)
     return app
 
 
-def add_problems(app: FastAPI) -> None:
+def _add_problems(app: FastAPI) -> None:
     """Each error as its status and a line."""
 
     def problem(error: type[Exception], status: int, say=str, **headers: str) -> None:

@@ -20,14 +20,14 @@ ADDRESSES = 10_000  # Remembered at most.
 
 
 class Rate:
-    """How many pictures an address may send: `a_minute` at once, and as many in each minute."""
+    """How many requests an address may make: `a_minute` at once, and as many in each minute."""
 
     def __init__(self, a_minute: int):
         self.a_minute = a_minute
         self._left: dict[str, tuple[float, float]] = {}  # Address: how many are left, and when.
 
     def wait(self, address: str) -> float:
-        """Seconds until it may send another one: 0, and that one is counted, or more."""
+        """Seconds until it may make another one: 0, and that one is counted, or more."""
         now = time.monotonic()
         left, then = self._left.pop(address, (float(self.a_minute), now))
         left = min(self.a_minute, left + (now - then) * self.a_minute / 60)

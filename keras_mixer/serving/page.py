@@ -1,14 +1,12 @@
 """The page for people: its files, its models, its two questions."""
 
-import asyncio
-import contextlib
 import importlib.resources
 from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from pydantic import BaseModel
 
-from keras_mixer.serving.app import BODY, PROBLEMS, Answer, add_problems
+from keras_mixer.serving.app import BODY, PROBLEMS, Answer, closing_app
 from keras_mixer.serving.explain import Explanation
 from keras_mixer.serving.guard import Guard
 from keras_mixer.serving.site import Site
@@ -43,17 +41,9 @@ def create_page(site: Site, *, host: str = "127.0.0.1", rate: int = 60) -> FastA
     Args:
         site: what answers.
         host: the address that is listened on; on loopback no other is answered to.
-        rate: pictures that one address may send in a minute; the page sends each one twice.
+        rate: POST requests of one address in a minute; the page makes two for a picture.
     """
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app):
-        yield
-        await asyncio.to_thread(site.close)
-
-    app = FastAPI(
-        title="keras_mixer", version="1", lifespan=lifespan, docs_url=None, redoc_url=None
-    )
+    app = closing_app(site.close)
     app.add_middleware(Guard, host=host, rate=rate)
     for path, (name, kind) in FILES.items():
         _add_file(app, path, name, kind)
@@ -94,7 +84,6 @@ def create_page(site: Site, *, host: str = "127.0.0.1", rate: int = 60) -> FastA
         """What the first class of a picture rests on."""
         return await site.explain(request, known(number))
 
-    add_problems(app)
     return app
 
 

@@ -17,8 +17,9 @@ SOAK = pathlib.Path(__file__).parents[2] / "apps" / "benchmarks" / "soak.py"
     ("growth", "flat"),
     [(0.0, True), (0.019, True), (0.1, False), (-0.5, True)],  # MiB a step, of 1,000 of them.
 )
-def test_what_grows_is_found(growth, flat, rng):
+def test_what_grows_is_found(growth, flat, rng, monkeypatch):
     """Beside a warm-up that grows much, with noise; worked by hand: 495 steps of the last half."""
+    monkeypatch.syspath_prepend(SOAK.parent)  # As `python soak.py` has it.
     steps = np.arange(5, 1005, 5)
     held = 400 + growth * steps - 100 * np.exp(-steps / 40) + rng.normal(0, 0.5, len(steps))
     slope, grown, found = runpy.run_path(str(SOAK))["judge"](np.stack([steps, held], axis=1))

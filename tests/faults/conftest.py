@@ -1,8 +1,11 @@
 """Counts what was tried and what was survived, and prints it as a table at the end."""
 
+import shutil
+
 import keras
 import pytest
 from faults.harness import train
+from faults.program import Fault
 
 TITLE = "| fault | tried | survived | what was lost |"
 
@@ -24,6 +27,20 @@ def undisturbed(tmp_path_factory):
     ended = train(output)
     assert ended.code == 0, ended.err
     return output
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory):
+    """A run that was killed when it had two checkpoints; `run` copies it."""
+    run = tmp_path_factory.mktemp("stopped") / "run"
+    train(run, faults=[Fault("rename run.json.tmp", 5)])
+    return run
+
+
+@pytest.fixture
+def run(tmp_path, stopped):
+    """A copy of a run that was killed when it had two checkpoints."""
+    return shutil.copytree(stopped, tmp_path / "run")
 
 
 def pytest_terminal_summary(terminalreporter):

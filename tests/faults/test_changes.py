@@ -1,7 +1,6 @@
 """A run does not go on as another one: what has changed is named, or said where it is harmless."""
 
 import json
-import shutil
 
 import pytest
 from faults.harness import TINY, TRAINING, launch, train
@@ -14,20 +13,6 @@ from keras_mixer import specs
 pytestmark = pytest.mark.faults
 
 REFUSED = "nothing; the difference is named"
-
-
-@pytest.fixture(scope="session")
-def stopped(tmp_path_factory):
-    """A run that was killed after its second checkpoint."""
-    run = tmp_path_factory.mktemp("stopped") / "run"
-    train(run, faults=[Fault("rename run.json.tmp", 3)])
-    return run
-
-
-@pytest.fixture
-def run(tmp_path, stopped):
-    """A copy of it."""
-    return shutil.copytree(stopped, tmp_path / "run")
 
 
 OPTIONS = {

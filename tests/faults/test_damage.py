@@ -3,7 +3,6 @@
 import csv
 import json
 import random
-import shutil
 
 import filelock
 import pytest
@@ -26,20 +25,6 @@ def flip_a_bit(path, rng):
 def cut(path, rng):
     content = path.read_bytes()
     path.write_bytes(content[: rng.randrange(len(content))])
-
-
-@pytest.fixture(scope="session")
-def stopped(tmp_path_factory):
-    """A run that was killed when it had two checkpoints; copy it."""
-    run = tmp_path_factory.mktemp("stopped") / "run"
-    train(run, faults=[Fault("rename run.json.tmp", 5)])
-    return run
-
-
-@pytest.fixture
-def run(tmp_path, stopped):
-    """A copy of it."""
-    return shutil.copytree(stopped, tmp_path / "run")
 
 
 def newest(run, end):

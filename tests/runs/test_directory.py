@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from keras_mixer import Mixer
-from keras_mixer.runs import directory
-from keras_mixer.runs.directory import begin_run, finish_run, load_run, locked, write_config
+from keras_mixer.runs import RunInUseError
+from keras_mixer.runs.begin import begin_run, locked
+from keras_mixer.runs.directory import (
+    finish_run,
+    load_run,
+    read_history,
+    write_config,
+    write_history,
+)
 
 REQUEST = {"data": "digits", "recipe": {"steps": 5, "rates": (1, 2)}}
 
@@ -86,7 +93,7 @@ def test_one_process_at_a_time(tmp_path):
         [sys.executable, "-c", hold, str(tmp_path / ".lock")], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "held\n"
-    with pytest.raises(directory.RunInUseError, match="Another process works on"), locked(tmp_path):
+    with pytest.raises(RunInUseError, match="Another process works on"), locked(tmp_path):
         pass
     process.kill()
     process.communicate()
@@ -96,8 +103,8 @@ def test_one_process_at_a_time(tmp_path):
 
 def test_history(tmp_path):
     rows = [{"round": 1, "step": 3, "loss": 0.1}, {"round": 2, "step": 6, "loss": float("nan")}]
-    directory.write_history(tmp_path, rows)
-    again = directory.read_history(tmp_path)
+    write_history(tmp_path, rows)
+    again = read_history(tmp_path)
     assert again[0] == rows[0]
     assert again[1]["loss"] != again[1]["loss"]
 

@@ -134,7 +134,7 @@ def test_a_result_of_another_training_is_not_taken(folders, tmp_path):
 
 
 def test_a_folder_that_was_only_locked_is_empty(tmp_path):
-    from keras_mixer.runs.directory import begin_run
+    from keras_mixer.runs.begin import begin_run
 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").touch()

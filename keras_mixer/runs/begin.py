@@ -1,0 +1,135 @@
+"""Which directory a run gets, and that no other process works in it."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from keras_mixer.runs.directory import RUN, SKIPPED, STUDY, read_config
+from keras_mixer.training.checkpoint import differences, writing
+
+
+class RunInUseError(OSError):
+    """Another process works on the run."""
+
+
+def begin_run(
+    output: str | os.PathLike | None,
+    name: str,
+    request: dict[str, Any],
+    *,
+    resume: bool = False,
+    new: bool = False,
+    file: str = RUN,
+) -> tuple[pathlib.Path, bool]:
+    """The directory for what is asked for, and whether a run in it goes on.
+
+    Args:
+        output: a directory that is empty, not there, or holds an unfinished run of the same
+            request; by default the unfinished run among `runs/NAME-NUMBER` that nobody works on,
+            else the first free number.
+        name: what to call a new one.
+        request: what is asked for, like JSON.
+        resume: whether it must be one that goes on.
+        new: whether it must not be.
+        file: `RUN` or `STUDY`, what says what a directory holds.
+
+    Raises:
+        FileExistsError: `output` holds something else.
+        FileNotFoundError: `resume`, and there is nothing to go on with.
+        ValueError: `output` holds a run of another request; the message lists what differs.
+    """
+    request = json.loads(json.dumps(request))
+    if output is not None:
+        run = pathlib.Path(output)
+        with writing(run):
+            there = run.exists()  # A name that is too long is an error.
+        if (run / file).is_file() and not new:
+            config = _read_to_go_on(run, file)
+            if config.get("finished"):
+                raise FileExistsError(
+                    f"{run} holds a finished {file.removesuffix('.json')}, and nothing is "
+                    "overwritten. Choose another --output or remove it."
+                )
+            if different := list(differences(config.get("request"), request)):
+                raise ValueError(
+                    f"{run} holds a run of another request: {'; '.join(different)}. Give the same "
+                    "options to go on, or choose another --output."
+                )
+            return run, True
+        # A kill may leave them before anything was done.
+        nothing = {".lock", SKIPPED, f"{SKIPPED}.tmp", f"{file}.tmp"}
+        if there and not (run.is_dir() and {p.name for p in run.iterdir()} <= nothing):
+            raise FileExistsError(
+                f"{run} is not an empty folder, and nothing is overwritten. Choose another "
+                "--output or remove it."
+            )
+    else:
+        number = 1
+        while (run := pathlib.Path("runs", f"{name}-{number}")).exists():
+            if not new and _goes_on(run, request, file):
+                return run, True
+            number += 1
+    if resume:
+        raise FileNotFoundError(
+            f"There is no unfinished run of this command {f'in {run}' if output else 'below runs'} "
+            "to go on with. Leave out --resume to begin one."
+        )
+    with writing(run):
+        run.mkdir(parents=True, exist_ok=True)
+    return run, False
+
+
+def _goes_on(run: pathlib.Path, request: dict, file: str) -> bool:
+    """Whether a directory holds an unfinished run of a request that nobody works on."""
+    try:
+        config = _read_to_go_on(run, file)
+        with locked(run):
+            return not config.get("finished") and config.get("request") == request
+    except OSError:
+        return False
+
+
+def _read_to_go_on(run: pathlib.Path, file: str) -> dict:
+    try:
+        return read_config(run, file)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Choose another --output, or remove the folder to begin anew."
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(run: pathlib.Path) -> Iterator[None]:
+    """Keeps other processes off a run; the system lets go of it when this one dies.
+
+    Raises:
+        RunInUseError: another process works on it.
+    """
+    import filelock
+
+    lock = filelock.FileLock(run / ".lock")
+    try:
+        with writing(run):
+            lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise RunInUseError(f"Another process works on {run}. Wait, or end it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool) -> Iterator[None]:
+    """Leaves no new directory behind where an error came before anything was done."""
+    try:
+        yield
+    except BaseException:
+        there = {file.name.removesuffix(".tmp") for file in path.iterdir()}
+        if not goes_on and there <= {RUN, STUDY, SKIPPED, ".lock"}:
+            shutil.rmtree(path)
+        raise
