@@ -1,5 +1,6 @@
 """One backend a run: a test fails as soon as another one is imported by accident."""
 
+import signal
 import sys
 
 import keras
@@ -11,6 +12,11 @@ import keras_mixer
 
 BACKEND = keras.backend.backend()
 FOREIGN = {"tensorflow", "jax", "torch"} - {BACKEND}
+
+# A shell script starts what it puts in the background with SIGINT ignored, and so would be all
+# commands that are tried here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -32,13 +32,15 @@ class Request:
 def deferred() -> Iterator[Request]:
     """Notes SIGINT and SIGTERM instead of obeying them; a second one is obeyed at once.
 
-    Signals belong to the main thread; elsewhere nothing is noted.
+    Signals belong to the main thread; elsewhere nothing is noted. One that the process was started
+    to ignore, as a shell script starts what it puts in the background, stays ignored.
     """
     request = Request()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: it for number, it in handlers.items() if it is not signal.SIG_IGN}
 
     def restore():
         for number, handler in before.items():

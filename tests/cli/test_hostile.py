@@ -80,6 +80,16 @@ def test_every_command_that_reads_a_folder(command, mixed, tmp_path):
     assert config["test_fingerprint"] == loaded.test.fingerprint()
     assert config["metrics"]["test_images"] == len(loaded.test)
 
+    short = ("--image-size", "16", "--steps", "1", "--warmup-steps", "0", "--batch-size", "64")
+    compare = ("compare", root, "--models", "mixer_ti4", "--batch-sizes", "1", "--rounds", "1")
+    for others in (("pretrain", root, "--model", "mixer_ti4"), compare):
+        refuses(command(*others, *short, "--output", others[0]), number, total, root)
+        assert not (tmp_path / others[0]).exists()
+        code, _, err = command(*others, *short, "--output", others[0], *allowed)
+        assert code == 0, err
+        (own,) = (tmp_path / others[0]).rglob("skipped.csv")  # A comparison's is in its one run.
+        assert own.read_text() == (tmp_path / "run" / "skipped.csv").read_text()
+
     refuses(command("evaluate", "run"), number, total, root)
     code, out, err = command("evaluate", "run", *allowed)
     assert code == 0, err

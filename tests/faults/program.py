@@ -78,9 +78,7 @@ def _do(fault: Fault, path: str) -> None:
     elif kind == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     else:
-        # The kernel may give what is sent to a process to any of its threads, and Python then
-        # answers a moment later.
-        signal.pthread_kill(threading.main_thread().ident, signal.Signals[fault.do])
+        os.kill(os.getpid(), signal.Signals[fault.do])
 
 
 def launch(arguments, faults, out, err) -> None:

@@ -376,9 +376,17 @@ def test_what_a_signal_says_is_saved_is_saved(tiny, two_colours, tmp_path, epoch
 
 
 def test_a_signal_that_comes_too_late_is_not_swallowed():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist ignores it.
+    with pytest.raises(KeyboardInterrupt), signals.deferred():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_ignored_signal_stays_ignored():
+    """As in what a shell script puts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with pytest.raises(KeyboardInterrupt), signals.deferred():
+        with signals.deferred() as request:
             signal.raise_signal(signal.SIGINT)
+        assert request.signum is None
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
