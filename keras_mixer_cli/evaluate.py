@@ -223,7 +223,7 @@ def _draw(output: pathlib.Path, one, result, content: dict) -> None:
     """Writes the pictures of an evaluation, and its numbers."""
     from keras_mixer import evaluation
     from keras_mixer.runs import figures
-    from keras_mixer.training.checkpoint import write_text
+    from keras_mixer.writing import write_text
 
     data = os.path.basename(one.data) if os.path.isabs(one.data) else one.data
     folder = output / re.sub(r"[^\w.-]", "_", f"{data}-{one.crop}")

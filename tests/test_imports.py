@@ -12,22 +12,29 @@ PACKAGE = ROOT / "keras_mixer"
 # What each part may import at the top of a module: of this package, and of the outside.
 ALLOWED = {
     "specs": (set(), set()),
+    "writing": (set(), set()),
     "layers": ({"specs"}, {"keras", "numpy"}),
-    "weights": ({"specs"}, {"numpy"}),
+    "weights": ({"specs", "writing"}, {"numpy"}),
     "preprocessing": ({"weights"}, {"numpy"}),
     "models": ({"specs", "layers", "weights", "preprocessing"}, {"keras"}),
     "data": ({"preprocessing"}, {"keras", "numpy"}),
     "distribution": (set(), {"keras", "numpy"}),
-    "training": ({"specs", "layers", "models", "data", "distribution"}, {"keras", "numpy"}),
+    "training": (
+        {"specs", "layers", "models", "data", "distribution", "writing"},
+        {"keras", "numpy"},
+    ),
     "evaluation": (
-        {"weights", "preprocessing", "data", "distribution", "training"},
+        {"weights", "preprocessing", "data", "distribution", "training", "writing"},
         {"keras", "numpy"},
     ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
-    "export": ({"preprocessing", "data", "training", "evaluation"}, {"keras", "numpy"}),
+    "export": (
+        {"preprocessing", "data", "training", "evaluation", "writing"},
+        {"keras", "numpy"},
+    ),
     "runs": (
         {"specs", "layers", "weights", "models", "data", "distribution"}
-        | {"training", "evaluation", "profiling"},
+        | {"training", "evaluation", "profiling", "writing"},
         {"keras", "numpy"},
     ),
     "serving": (

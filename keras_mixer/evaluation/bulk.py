@@ -18,8 +18,9 @@ from keras_mixer.evaluation.journal import Journal, Standing
 from keras_mixer.evaluation.parquet import check_pyarrow, write_parquet
 from keras_mixer.evaluation.rows import Columns, CsvLines, JsonLines
 from keras_mixer.evaluation.stream import predict_stream
-from keras_mixer.training.checkpoint import differences, in_one_step, write_text, writing
+from keras_mixer.training.checkpoint import differences
 from keras_mixer.training.signals import Interrupted, deferred
+from keras_mixer.writing import in_one_step, write_text, writing
 
 # How the rows are kept until all are there.
 FORMATS: dict[str, type[CsvLines] | type[JsonLines]] = {

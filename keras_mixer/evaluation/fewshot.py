@@ -13,8 +13,8 @@ import numpy as np
 from keras_mixer.data import EvaluationBatches, ImageData, Split
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.preprocessing import record_of
-from keras_mixer.training.checkpoint import in_one_step
 from keras_mixer.training.linear_probe import Regression
+from keras_mixer.writing import in_one_step
 
 SHOTS = (1, 5, 10, 25)
 

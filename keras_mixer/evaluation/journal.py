@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from keras_mixer.data import Found, escaped
 from keras_mixer.evaluation.rows import Cell, CsvLines, JsonLines
-from keras_mixer.training.checkpoint import writing
+from keras_mixer.writing import writing
 
 
 class Standing(NamedTuple):

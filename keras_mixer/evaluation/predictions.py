@@ -14,8 +14,8 @@ from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.distribution import current, on_this_process
 from keras_mixer.evaluation.accuracy import Accuracy, score
-from keras_mixer.training.checkpoint import in_one_step
 from keras_mixer.training.losses import gives_logits
+from keras_mixer.writing import in_one_step
 
 _KIND = "predictions of keras_mixer, 1"
 

@@ -23,7 +23,7 @@ from keras_mixer.export.check import TOLERANCE, Comparison, MismatchError, compa
 from keras_mixer.export.formats import Format, format_named
 from keras_mixer.export.graph import in_float32
 from keras_mixer.export.write import write
-from keras_mixer.training.checkpoint import in_one_step, writing
+from keras_mixer.writing import in_one_step, writing
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_mixer.runs.directory import RUN, SKIPPED, STUDY, read_config
-from keras_mixer.training.checkpoint import differences, writing
+from keras_mixer.training.checkpoint import differences
+from keras_mixer.writing import writing
 
 
 class RunInUseError(OSError):

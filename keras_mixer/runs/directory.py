@@ -22,7 +22,7 @@ from keras_mixer.distribution import alone, copy_of
 from keras_mixer.runs.hub import fetch_run
 from keras_mixer.runs.hub_names import is_hub_name
 from keras_mixer.runs.known_classes import load_known_model
-from keras_mixer.training.checkpoint import in_one_step, write_text
+from keras_mixer.writing import in_one_step, write_text
 
 RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
 SKIPPED = "skipped.csv"  # Written before them; see `skipped.py`.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_mixer.data import Split
-from keras_mixer.training.checkpoint import in_one_step
+from keras_mixer.writing import in_one_step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

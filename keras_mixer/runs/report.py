@@ -9,7 +9,7 @@ import numpy as np
 from keras_mixer.data import Split
 from keras_mixer.evaluation import predicted_classes
 from keras_mixer.runs import figures
-from keras_mixer.training.checkpoint import in_one_step
+from keras_mixer.writing import in_one_step
 
 WORST_CLASSES = 50
 METRICS = {

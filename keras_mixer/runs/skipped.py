@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from keras_mixer.data import Found, ImageData, escaped, unescaped
 from keras_mixer.runs.directory import SKIPPED
-from keras_mixer.training.checkpoint import write_text
+from keras_mixer.writing import write_text
 
 
 def tell_skipped(data: ImageData, say: Callable[[str], None]) -> None:

@@ -4,7 +4,7 @@ import pathlib
 import time
 
 from keras_mixer.training import RunCallback
-from keras_mixer.training.checkpoint import writing
+from keras_mixer.writing import writing
 
 
 class TensorBoard(RunCallback):

@@ -11,7 +11,8 @@ from keras_mixer import evaluation
 from keras_mixer.data import ImageData
 from keras_mixer.runs.directory import read_json
 from keras_mixer.training import Recipe
-from keras_mixer.training.checkpoint import differences, write_text
+from keras_mixer.training.checkpoint import differences
+from keras_mixer.writing import write_text
 
 Say = Callable[[str], None]
 

@@ -9,6 +9,7 @@ from keras_mixer.weights.formats import Weights, open_file
 from keras_mixer.weights.official import to_official, write_npz
 from keras_mixer.weights.resolution import check_plain
 from keras_mixer.weights.timm import to_timm, write_safetensors
+from keras_mixer.writing import in_one_step
 
 
 def convert(source: str | os.PathLike, target: str | os.PathLike) -> int:
@@ -33,7 +34,6 @@ def convert(source: str | os.PathLike, target: str | os.PathLike) -> int:
         raise ValueError(f"The target must end in .npz or .safetensors. Received: {target}")
     if target.exists():
         raise FileExistsError(f"{target} exists, and nothing is overwritten. Choose another name.")
-    temporary = target.with_name(f".{target.name}.part")
     with open_file(source) as weights:
         arrays = weights.arrays
         check_plain(arrays, weights.grid, weights.origin)
@@ -41,14 +41,11 @@ def convert(source: str | os.PathLike, target: str | os.PathLike) -> int:
         strange = [name for name, array in arrays.items() if array.dtype != "float32"]
         if strange:
             raise ValueError(f"{source} has arrays that are not float32: {', '.join(strange)}")
-        try:
+        with in_one_step(target) as temporary:
             if target.suffix == ".npz":
                 write_npz(temporary, to_official(arrays, patch))
             else:
                 write_safetensors(temporary, to_timm(arrays, patch), _notes(weights))
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
     return len(arrays)
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_mixer.training.checkpoint import Checkpoints, State, in_one_step, write_text
+from keras_mixer.training.checkpoint import Checkpoints, State
 
 CONFIGURATION = {"recipe": {"steps": 9, "ema": None}, "classes": ["a", "b"]}
 
@@ -97,20 +97,6 @@ def test_another_configuration(store, said):
     # Tuples and lists are the same in JSON.
     same = {**CONFIGURATION, "classes": ("a", "b")}
     assert Checkpoints(store.folder, same).load().step == 5
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
-    path = tmp_path / "file.json"
-    write_text(path, "old")
-
-    def fail():
-        with in_one_step(path) as temporary:
-            temporary.write_text("half")
-            raise OSError("No space left on device")
-
-    with pytest.raises(OSError, match="No space left"):
-        fail()
-    assert path.read_text() == "old"
 
 
 def test_a_manifest_can_be_read(store):
