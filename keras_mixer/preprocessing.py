@@ -39,9 +39,9 @@ def preprocess_input(x, weights=None):
     return x / divisor + offset
 
 
-def scale_and_offset(record: WeightsRecord | None) -> tuple[float, float]:
-    """What `preprocess_input` does, as `x * scale + offset`."""
-    divisor, offset = _rule(record)
+def scale_and_offset(weights) -> tuple[float, float]:
+    """What `preprocess_input` does for such weights, as `x * scale + offset`."""
+    divisor, offset = _rule(weights)
     return 1 / divisor, offset
 
 
@@ -49,10 +49,14 @@ def record_of(weights) -> WeightsRecord | None:
     """The record that says how pictures are prepared; `None` for weights of one's own.
 
     Args:
-        weights: as in `preprocess_input`. Records of one name differ in architecture alone.
+        weights: as in `preprocess_input`; of a model, that of the models and `Patches` in it.
+            Records of one name differ in architecture alone.
+
+    Raises:
+        ValueError: `weights` are unknown, or a model has parts that take other pixels.
     """
     if hasattr(weights, "layers"):
-        weights = getattr(weights, "mixer_weights", None)
+        return _record_in(weights)
     if weights is None or isinstance(weights, WeightsRecord):
         return weights
     if isinstance(weights, str):
@@ -63,9 +67,33 @@ def record_of(weights) -> WeightsRecord | None:
     )
 
 
+def _layers(model):
+    """The layers of a model, and of the models among them."""
+    for layer in getattr(model, "layers", ()):
+        yield layer
+        yield from _layers(layer)
+
+
+def _record_in(model) -> WeightsRecord | None:
+    found = [getattr(part, "mixer_weights", None) for part in (model, *_layers(model))]
+    fields = [getattr(layer, "record", None) for layer in _layers(model)]
+    found += [WeightsRecord(**record) for record in fields if isinstance(record, dict)]
+    records = [record for record in found if isinstance(record, WeightsRecord)]
+    if len({(record.mean, record.std) for record in records}) > 1:
+        raise ValueError(
+            f"{model.name} has parts that take other pixels: "
+            f"{', '.join(sorted({record.name for record in records}))}. Build each with "
+            "`include_preprocessing=True`."
+        )
+    return records[0] if records else None
+
+
 def _rule(weights) -> tuple[float, float]:
     """The divisor of the pixels and what is then added."""
-    if any(layer.name == "preprocessing" for layer in getattr(weights, "layers", ())):
+    if any(
+        layer.name == "preprocessing" and type(layer).__name__ == "Rescaling"
+        for layer in _layers(weights)
+    ):
         return 1.0, 0.0  # Built with `include_preprocessing=True`.
     record = record_of(weights)
     if record is None:

@@ -46,13 +46,13 @@ def _mode(quantize: str) -> str:
 
 
 def needs_own_process(writer: str) -> bool:
-    """Whether a format is written apart: under another backend, or off the GPU of PyTorch.
+    """Whether a format is written apart: under another backend, or off the device of PyTorch.
 
-    What PyTorch writes on a GPU runs on one alone.
+    What PyTorch writes on a GPU (CUDA, Apple's, Intel's) runs on one alone.
     """
     if writer != keras.backend.backend():
         return True
-    return writer == "torch" and sys.modules["torch"].cuda.is_available()
+    return writer == "torch" and keras.ops.zeros(()).device.type != "cpu"
 
 
 def _installed(name: str) -> bool:
@@ -74,6 +74,7 @@ def write_under(backend: str, model: keras.Model, path: pathlib.Path, **argument
             **os.environ,
             "KERAS_BACKEND": backend,
             "CUDA_VISIBLE_DEVICES": "",
+            "KERAS_TORCH_DEVICE": "cpu",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
         done = subprocess.run(

@@ -5,15 +5,13 @@ import warnings
 import keras
 import numpy as np
 
-from keras_mixer.preprocessing import record_of, scale_and_offset
+from keras_mixer.preprocessing import scale_and_offset
 from keras_mixer.training.losses import gives_logits
 
 
 def pixels_to_input(model: keras.Model) -> tuple[float, float]:
     """Scale and offset that take pixels in [0, 255] to what a model expects."""
-    if any(layer.name == "preprocessing" for layer in model.layers):
-        return 1.0, 0.0  # Built with `include_preprocessing=True`.
-    return scale_and_offset(record_of(model))
+    return scale_and_offset(model)
 
 
 def in_float32(model: keras.Model) -> keras.Model:

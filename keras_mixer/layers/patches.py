@@ -16,6 +16,9 @@ class Patches(keras.layers.Layer):
         patch_size: height and width of a patch in pixels, or one integer for both.
         data_format: `"channels_last"` or `"channels_first"`; by default
             `keras.config.image_data_format()`.
+        record: fields of the published weights that a model began from, a
+            `keras_mixer.weights.WeightsRecord`, which say how its pixels are prepared; so a model
+            that is cut, cloned or part of another one knows it too.
 
     Input shape:
         `(batch, height, width, channels)`, or `(batch, channels, height, width)` with
@@ -34,8 +37,9 @@ class Patches(keras.layers.Layer):
     (2, 196, 768)
     """
 
-    def __init__(self, patch_size, data_format=None, **kwargs):
+    def __init__(self, patch_size, data_format=None, record=None, **kwargs):
         super().__init__(**kwargs)
+        self.record = record
         pair = (patch_size, patch_size) if isinstance(patch_size, int) else tuple(patch_size)
         if len(pair) != 2 or not all(isinstance(p, int) and p > 0 for p in pair):
             raise ValueError(
@@ -91,4 +95,5 @@ class Patches(keras.layers.Layer):
             **super().get_config(),
             "patch_size": self.patch_size,
             "data_format": self.data_format,
+            **({} if self.record is None else {"record": dict(self.record)}),
         }

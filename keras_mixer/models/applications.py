@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import numbers
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
@@ -112,6 +113,8 @@ def Mixer(
     """
     if pooling not in (None, "avg", "max"):
         raise ValueError(f'`pooling` must be None, "avg" or "max". Received: pooling={pooling!r}')
+    if isinstance(classes, numbers.Integral):
+        classes = int(classes)
     if classes is not None and (not isinstance(classes, int) or classes < 1):
         raise ValueError(f"`classes` must be a positive integer or None. Received: {classes!r}")
     check_resolution(resolution)

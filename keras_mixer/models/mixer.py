@@ -29,7 +29,18 @@ class MixerModel(keras.Model):
     """
 
     load_report = None
-    mixer_weights: WeightsRecord | None = None
+    _record: WeightsRecord | None = None
+
+    @property
+    def mixer_weights(self) -> WeightsRecord | None:
+        return self._record
+
+    @mixer_weights.setter
+    def mixer_weights(self, record: WeightsRecord | None) -> None:
+        self._record = record
+        for layer in self.layers:
+            if isinstance(layer, Patches):
+                layer.record = None if record is None else dataclasses.asdict(record)
 
     def get_config(self):
         config = super().get_config()
@@ -45,6 +56,15 @@ class MixerModel(keras.Model):
         if record is not None:
             model.mixer_weights = WeightsRecord(**record)
         return model
+
+    def save(self, filepath, overwrite=True, zipped=None, **options):
+        if any(getattr(layer, "quantization_mode", None) for layer in self._flatten_layers()):
+            raise ValueError(
+                f"{self.name} was quantized, and Keras could not load what it would save. Save it "
+                "before, and quantize it once it is loaded; or write a file for another runtime "
+                "by `keras_mixer.export`."
+            )
+        super().save(filepath, overwrite=overwrite, zipped=zipped, **options)
 
     def call(self, inputs, training=None, mask=None):
         dtype = keras.backend.standardize_dtype(getattr(inputs, "dtype", "float32"))
@@ -161,7 +181,7 @@ def build_mixer(
     x = images
     if preprocessing is not None:
         scale, offset = preprocessing
-        x = layers.Rescaling(scale, offset=offset, name="preprocessing")(x)
+        x = layers.Rescaling(scale, offset=offset, dtype="float32", name="preprocessing")(x)
     x = Patches(spec.patch_size, name="patches")(x)
     x = layers.Dense(spec.hidden_size, kernel_initializer="lecun_normal", name="stem")(x)
     last_mlp = 2 * spec.num_layers - 1

@@ -63,7 +63,10 @@ def accelerator() -> str | None:
         return tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    device = keras.ops.zeros(()).device.type  # As Keras chooses it: cuda, mps, xpu.
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return None if device == "cpu" else device
 
 
 def _processor() -> str:

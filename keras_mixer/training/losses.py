@@ -56,8 +56,10 @@ def make_loss(recipe: Recipe, from_logits: bool = True) -> keras.losses.Loss:
 
 
 def gives_logits(model: keras.Model) -> bool:
-    """Whether the last layer, in the last model of nested ones, has no activation."""
+    """Whether the last layer, in the last model of nested ones, is and has no activation."""
     last = model
     while isinstance(last, keras.Model):
         last = last.layers[-1]
+    if isinstance(last, keras.layers.Softmax):
+        return False
     return getattr(last, "activation", None) in (None, keras.activations.linear)

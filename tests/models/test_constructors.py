@@ -247,3 +247,17 @@ def test_unpublished_weights_list_what_exists():
         keras_mixer.MixerL32(weights="imagenet21k")
     with pytest.raises(ConnectionError, match=r"KERAS_MIXER_OFFLINE is set.*place the file\s+at"):
         keras_mixer.MixerB16()
+
+
+def test_a_number_of_classes_of_numpy(tiny):
+    labels = np.array([0, 2, 1])
+    assert Mixer(tiny, weights=None, classes=labels.max() + 1).output_shape == (None, 3)
+
+
+def test_a_quantized_model_is_not_saved_for_nobody_could_load_it(tiny, tmp_path):
+    model = Mixer(tiny, weights=None, classes=2)
+    with pytest.warns(UserWarning, match="does not have a `quantize` method"):
+        model.quantize("int8")
+    with pytest.raises(ValueError, match=r"tiny was quantized, .* Save it before"):
+        model.save(tmp_path / "m.keras")
+    assert not (tmp_path / "m.keras").exists()
