@@ -92,6 +92,11 @@ class DecodedAhead(keras.utils.PyDataset):
 
     def _uint8(self, epoch: int, index: int) -> tuple[np.ndarray, int]:
         picture, label = self._picture(epoch, index)
+        if not 0 <= label < self.classes:
+            raise ValueError(
+                f"{self.split.names[index]} has the label {label}, and there are {self.classes} "
+                "classes, numbered from 0."
+            )
         return np.asarray(picture), label
 
 

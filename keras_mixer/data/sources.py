@@ -97,7 +97,7 @@ def from_arrays(train, test=None, label_names=None, name: str = "arrays") -> Ima
     if test is not None:
         splits.append(_array_split(test, f"{name}/test"))
     highest = max(int(split.labels.max(initial=0)) for split in splits)
-    names = tuple(label_names or (str(number) for number in range(highest + 1)))
+    names = tuple(map(str, range(highest + 1) if label_names is None else label_names))
     if highest >= len(names):
         raise ValueError(f"A label is {highest} and there are {len(names)} names of classes.")
     if test is None:

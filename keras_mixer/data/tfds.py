@@ -50,14 +50,20 @@ def load_tfds(
         text = text if isinstance(text, str) else text(sizes["train"].num_examples)
         return RecordSplit(row, _parts(builder, text), text)
 
-    if dev:
+    def is_labelled(name: str) -> bool:
+        split = read(name)
+        return len(split) > 0 and split.subset([0]).labels[0] >= 0  # -1: of a competition.
+
+    kept = (name for name in ("test", "validation") if name in sizes and is_labelled(name))
+    judged_on = row.splits.test or next(kept, "")
+    if not judged_on:
+        train, test = hold_out(read(row.splits.train))
+        if dev:
+            train, test = hold_out(train, 0.1, seed=1)
+    elif dev:
         train, test = read(row.splits.dev_train), read(row.splits.dev)
-    elif row.splits.test:
-        train, test = read(row.splits.train), read(row.splits.test)
     else:
-        train = read(row.splits.train)
-        found = [name for name in ("test", "validation") if name in sizes]
-        train, test = (train, read(found[0])) if found else hold_out(train)
+        train, test = read(row.splits.train), read(judged_on)
     return ImageData(row.name, train, test, tuple(names))
 
 

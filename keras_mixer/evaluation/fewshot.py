@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_mixer.data import EvaluationBatches, ImageData, Split
 from keras_mixer.data.pipeline import image_size
+from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.preprocessing import record_of
 from keras_mixer.training.linear_probe import Regression
 from keras_mixer.writing import in_one_step
@@ -78,7 +79,7 @@ def fewshot(
         crop: a key of `keras_mixer.data.EVALUATION_CROPS`.
         batch_size: images at a time.
         cache: folder where features are kept, for the next call with the same images, weights and
-            backend.
+            backend. Files are the same while their length and time of change are.
         verbose: as in `model.predict`.
 
     Raises:
@@ -163,9 +164,25 @@ def _place(cache, model: keras.Model, body: keras.Model, split: Split, crop: str
         crop,
     )
     digest.update(repr(made_of).encode())
+    _add_pictures(digest, split)
     for variable in body.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
     return pathlib.Path(cache) / f"{digest.hexdigest()[:32]}.npy"
+
+
+def _add_pictures(digest, split: Split) -> None:
+    """Adds to a hash what a fingerprint, which is of names and labels, does not say of pictures."""
+    if isinstance(split, RecordSplit):
+        return  # Its fingerprint is of the files of records, which nobody changes.
+    for picture in split.pictures:
+        if isinstance(picture, np.ndarray):
+            digest.update(repr(picture.shape).encode())
+            digest.update(np.ascontiguousarray(picture).data)
+        elif isinstance(picture, bytes):
+            digest.update(picture)
+        else:
+            about = os.stat(picture)
+            digest.update(f"{about.st_size} {about.st_mtime_ns}".encode())
 
 
 def _keep(file: pathlib.Path, array: np.ndarray) -> None:

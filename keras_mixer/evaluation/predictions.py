@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_mixer.data import EvaluationBatches, Split
+from keras_mixer.data.images import Unlabelled
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.distribution import current, on_this_process
@@ -101,18 +102,17 @@ class Predictions:
             name: what to call the model; by default its own name.
 
         Raises:
-            ValueError: a label is beyond the model's classes, or as in `predict`.
+            ValueError: a label is not one of the model's classes, or as in `predict`.
         """
         classes = model.output_shape[-1]
-        if max(split.labels, default=0) >= classes:
-            raise ValueError(
-                f"A label is {max(split.labels)} and {model.name} has {classes} classes."
-            )
+        for label in (min(split.labels, default=0), max(split.labels, default=0)):
+            if not 0 <= label < classes:
+                raise ValueError(f"A label is {label} and {model.name} has {classes} classes.")
         return cls(
             predict(model, split, crop=crop, batch_size=batch_size, verbose=verbose),
             np.asarray(split.labels, "int64"),
             tuple(picture_names(split)),
-            tuple(label_names or map(str, range(classes))),
+            tuple(map(str, range(classes) if label_names is None else label_names)),
             data,
             crop,
             name or model.name,
@@ -192,7 +192,7 @@ def predict(
     """
     parts = current().replicas
     batches = EvaluationBatches(
-        split,
+        Unlabelled(split),
         model.output_shape[-1],
         image_size(model),
         -(-batch_size // parts) * parts,

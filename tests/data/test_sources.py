@@ -190,6 +190,9 @@ def test_arrays(rng):
     x, y = rng.integers(0, 256, (20, 5, 6), dtype="uint8"), np.arange(20) % 4
     loaded = data.from_arrays((x, y[:, None]), label_names="abcd")
     assert (len(loaded.train), len(loaded.test), loaded.label_names) == (16, 4, tuple("abcd"))
+    named = data.from_arrays((x, y), label_names=np.array(["a", "b", "c", "d"]))
+    assert named.label_names == tuple("abcd")
+    assert {type(name) for name in named.label_names} == {str}
     given = data.from_arrays((x, y), (x[:3], y[:3]))
     np.testing.assert_array_equal(given.test.image(2), np.repeat(x[2][..., None], 3, -1))
     assert given.label_names == ("0", "1", "2", "3")

@@ -39,8 +39,11 @@ def value(feature, i, rng):
     return rng.uniform(0, 40, feature.shape).astype(feature.np_dtype)
 
 
-def prepare(tfds_name, folder, sizes, **options):
-    """Writes a data set of the true name, version and features; returns its examples."""
+def prepare(tfds_name, folder, sizes, unlabelled=(), **options):
+    """Writes a data set of the true name, version and features; returns its examples.
+
+    The splits that are `unlabelled` have the label -1, as those of competitions.
+    """
     bare = tfds_name.split(":")[0]
     name, _, config = bare.partition("/")
     builder = tfds.builder(bare, data_dir=folder)
@@ -49,6 +52,8 @@ def prepare(tfds_name, folder, sizes, **options):
     examples = {
         split: [(i, value(features, i, rng)) for i in range(size)] for split, size in sizes.items()
     }
+    for split in unlabelled:
+        examples[split] = [(i, {**example, "label": -1}) for i, example in examples[split]]
     tfds.dataset_builders.store_as_tfds_dataset(
         name=name,
         version=str(builder.version),
@@ -320,6 +325,25 @@ def test_any_other_data_set_by_name(tmp_path):
         data.load("tfds:no_such_thing", tmp_path)
     with pytest.raises(ValueError, match="not one of pictures with a class each"):
         data.load("tfds:glue/cola", tmp_path)
+
+
+def test_a_split_without_labels_is_not_judged_on(tmp_path):
+    prepare("beans", tmp_path, {"train": 30, "validation": 6, "test": 4}, unlabelled=["test"])
+    loaded = data.load("tfds:beans", tmp_path)
+    assert (len(loaded.train), len(loaded.test)) == (30, 6)
+    assert set(loaded.test.labels) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("sizes", [{"train": 60}, {"train": 60, "test": 4}])
+def test_where_nothing_else_is_labelled_choices_leave_the_test_images_alone(sizes, tmp_path):
+    prepare("beans", tmp_path, sizes, unlabelled=[name for name in sizes if name == "test"])
+    whole = data.load("tfds:beans", tmp_path)
+    assert (len(whole.train), len(whole.test)) == (48, 12)
+    dev = data.load("tfds:beans", tmp_path, dev=True)
+    train, judged, test = (set(split.names) for split in (dev.train, dev.test, whole.test))
+    assert train | judged == set(whole.train.names)
+    assert not train & judged
+    assert not (train | judged) & test
 
 
 def test_no_network_is_said_at_once(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_mixer import Mixer, data, evaluation, preprocess_input
 from keras_mixer.training.linear_probe import Regression
@@ -91,6 +92,23 @@ def test_features_are_computed_once(model, pictures, tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 4
     evaluation.fewshot(model, pictures, **{**few, "crop": "resize_crop"})
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_other_pictures_of_the_same_names_are_computed(model, pictures, rng, tmp_path):
+    few = {"shots": (2,), "crop": "resize", "verbose": 0}
+    arrays = [(rng.integers(0, 256, (30, 8, 12, 3), dtype="uint8"), np.arange(30) % 3)] * 2
+    for split in ("train", "test"):
+        for label in range(3):
+            (tmp_path / split / str(label)).mkdir(parents=True)
+    for shift in (0, 100):  # The files are overwritten.
+        others = [(images + np.uint8(shift), labels) for images, labels in arrays]
+        for split, (images, labels) in zip(("train", "test"), others, strict=True):
+            for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+                Image.fromarray(image).save(tmp_path / split / str(label) / f"{i:02}.bmp")
+        for loaded in (data.from_arrays(*others), data.load(str(tmp_path))):
+            cached = evaluation.fewshot(model, loaded, cache=tmp_path / "cache", **few)
+            assert cached == evaluation.fewshot(model, loaded, **few)
+    assert len(list((tmp_path / "cache").iterdir())) == 8
 
 
 def test_any_model_and_any_layer(pictures):

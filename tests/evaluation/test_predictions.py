@@ -57,6 +57,13 @@ def test_from_a_model_to_its_accuracy(rng, tiny, randomize, tmp_path):
     )
     assert (again.top_1, again.top_5, again.loss) == (direct.top_1, direct.top_5, direct.loss)
     np.testing.assert_array_equal(found.probabilities, evaluation.predict(model, split, **options))
+    for label in (-1, 7):
+        odd = Split(pictures, np.full(11, label), split.names)
+        np.testing.assert_array_equal(
+            found.probabilities, evaluation.predict(model, odd, **options)
+        )
+        with pytest.raises(ValueError, match=f"A label is {label} and tiny has 7 classes"):
+            Predictions.of(model, odd, **options)
 
 
 def load_error(path):
