@@ -26,7 +26,8 @@ def convert(source: str | os.PathLike, target: str | os.PathLike) -> int:
 
     Raises:
         ValueError: an unreadable source, a half type, an ablation of token mixing, which neither
-            format can hold, or an unknown suffix of `target`.
+            format can hold, the exact form of GELU, which `.npz` cannot say, or an unknown suffix
+            of `target`.
         FileExistsError: `target` exists; nothing is overwritten.
     """
     target = pathlib.Path(target)
@@ -37,6 +38,11 @@ def convert(source: str | os.PathLike, target: str | os.PathLike) -> int:
     with open_file(source) as weights:
         arrays = weights.arrays
         check_plain(arrays, weights.grid, weights.origin)
+        if target.suffix == ".npz" and weights.gelu_approximate is False:
+            raise ValueError(
+                f"{source} has the exact form of GELU, and whoever reads .npz, Google's format, "
+                "takes it for the tanh form: other logits. Choose a name that ends in .safetensors."
+            )
         patch = weights.patch_shape or _square_patch(arrays, weights.origin)
         strange = [name for name, array in arrays.items() if array.dtype != "float32"]
         if strange:

@@ -50,7 +50,7 @@ def fit_to_image(
     if old != new:
         check_plain(weights.arrays, old, weights.origin)
     arrays = change_grid(weights.arrays, old, new, resolution, weights.origin)
-    if new != spec.grid():
+    if new != spec.grid() or old != new:
         width = arrays["mixer_block_0/token_mixing/dense_0/kernel"].shape[1]
         spec = dataclasses.replace(spec, tokens_mlp_dim=width)
     return dataclasses.replace(weights, arrays=arrays, grid=new), spec

@@ -157,6 +157,10 @@ def test_the_form_of_gelu_follows_the_file(tmp_path, rng):
     weights.convert(tmp_path / "exact.keras", tmp_path / "exact.safetensors")
     again = Mixer(SQUARE, weights=tmp_path / "exact.safetensors")
     assert again.get_layer("mixer_block_1").gelu_approximate is False
+    for source in ("exact.keras", "exact.safetensors"):  # An .npz would be taken for tanh.
+        with pytest.raises(ValueError, match=r"has the exact form of GELU.* \.safetensors\."):
+            weights.convert(tmp_path / source, tmp_path / "exact.npz")
+    assert not (tmp_path / "exact.npz").exists()
     foreign, _ = write("safetensors", tmp_path, SQUARE, rng)
     with pytest.raises(
         ValueError, match=r"does not say which form of GELU.*`gelu_approximate=True`"

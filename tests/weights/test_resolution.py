@@ -1,5 +1,7 @@
 """Weights of one image size on another."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def save(model, path):
     return path
 
 
-@pytest.mark.parametrize("way", ["file", "memory"])
+@pytest.mark.parametrize("way", ["file", "file to the architecture's own size", "memory"])
 @pytest.mark.parametrize(("tall", "wide"), [(2, 2), (3, 3), (1, 2), (3, 2)])
 def test_expanded_logits_are_the_mean_over_the_tiles(
     tiny, tall, wide, way, rng, randomize, tmp_path
@@ -26,9 +28,10 @@ def test_expanded_logits_are_the_mean_over_the_tiles(
     """Appendix C of https://arxiv.org/abs/2105.01601: a copy of the token MLP for each tile."""
     small = randomize(Mixer(tiny, weights=None, classes=5, classifier_activation=None))
     size = (8 * tall, 12 * wide)
-    if way == "file":
+    if way != "memory":
+        spec = tiny if way == "file" else dataclasses.replace(tiny, image_size=size)
         path = save(small, tmp_path / "small.keras")
-        large = Mixer(tiny, weights=path, input_shape=(*size, 3), classifier_activation=None)
+        large = Mixer(spec, weights=path, input_shape=(*size, 3), classifier_activation=None)
     else:
         large = change_resolution(small, size)
     images = rng.uniform(-1, 1, (3, 8 * tall, 12 * wide, 3)).astype("float32")
