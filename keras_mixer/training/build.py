@@ -104,7 +104,7 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
         "remat": bool(last and last.remat),
         "layer_decay": recipe.layer_decay if last else 1.0,
         "lora_rank": recipe.lora_rank if last else 0,
-        "precision": last.dtype_policy.name if last else recipe.precision,
+        "precision": last.dtype_policy.name if last else _precision(model, recipe.precision),
     }
     if "bfloat16" in (has["precision"], model.dtype_policy.name):
         raise ValueError(
@@ -128,6 +128,13 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
                 f"The recipe {recipe.name} asks for {field}={wanted!r} and {model.name} has "
                 f"{value!r}. Build it so, or use `recipe.replace({field}={value!r})`."
             )
+
+
+def _precision(model: keras.Model, wanted: str) -> str:
+    """What the layers with weights of a model of another kind compute in: `wanted`, if one does."""
+    layers = [layer for layer in model._flatten_layers(include_self=False) if layer.weights]
+    names = [layer.dtype_policy.name for layer in layers if not isinstance(layer, keras.Model)]
+    return wanted if wanted in names or not names else names[0]
 
 
 def _normalises_batches(model: keras.Model) -> bool:

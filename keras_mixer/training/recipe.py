@@ -38,7 +38,8 @@ class Recipe:
         accumulation: parts that a batch is computed in, one after the other, for small memory; the
             numbers are those of the whole batch.
         steps: number of optimiser steps; or `None`, and `epochs` says it.
-        epochs: passes over the training images, instead of `steps`.
+        epochs: passes over the training images, instead of `steps`; what `keep_best` or
+            `early_stopping` hold out of them is counted.
         warmup_steps: steps of linear growth of the rate from 0, part of the steps; below 1, their
             share of the steps.
         decay: form of the way down to 0 after the warm-up, `"cosine"` or `"linear"`.
@@ -170,13 +171,17 @@ class Recipe:
     def replace(self, **changes: Any) -> "Recipe":
         """The recipe with other values.
 
-        `steps` takes the place of `epochs`, and the other way round; the warm-up keeps its share of
-        the steps unless it is given.
+        `steps` takes the place of `epochs`, and the other way round. Unless it is given, the
+        warm-up keeps its share of the steps; from epochs to steps, where that is not known, its
+        steps.
         """
         if changes.get("epochs") is not None:
             changes.setdefault("steps", None)
-            if self.steps is not None and self.warmup_steps >= 1:
-                changes.setdefault("warmup_steps", self.warmup_steps / self.steps)
+            if self.warmup_steps >= 1:
+                warmup = self.warmup_steps / self.steps if self.steps else self.warmup_steps
+                if self.epochs is not None:  # Steps too, and 1 or less would be a share.
+                    warmup = max(1, round(warmup * changes["epochs"] / self.epochs))
+                changes.setdefault("warmup_steps", warmup)
         elif changes.get("steps") is not None:
             changes.setdefault("epochs", None)
             if self.steps is not None and self.warmup_steps >= 1:

@@ -309,15 +309,15 @@ def test_models_that_lack_what_the_recipe_asks_for(tiny, two_colours, field, val
         finetune(model, two_colours, RECIPE.replace(**{field: value}))
 
 
-@pytest.mark.parametrize("field", ["layer_decay", "lora_rank"])
+@pytest.mark.parametrize("field", ["layer_decay", "lora_rank", "precision"])
 def test_what_needs_the_layers_of_a_mixer(two_colours, field):
     inputs = keras.Input((8, 12, 3))
     scores = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs))
     model = keras.Model(inputs, scores, name="plain")
     _, history = finetune(model, two_colours, RECIPE, verbose=0)
     assert history["loss"][-1] < history["loss"][0]
-    value = {"layer_decay": 0.5, "lora_rank": 2}[field]
-    with pytest.raises(ValueError, match=f"asks for {field}={value} and plain has"):
+    value = {"layer_decay": 0.5, "lora_rank": 2, "precision": "mixed_bfloat16"}[field]
+    with pytest.raises(ValueError, match=f"asks for {field}={value!r} and plain has"):
         finetune(model, two_colours, RECIPE.replace(**{field: value}))
 
 

@@ -191,8 +191,19 @@ def test_replace():
     assert pets.replace(warmup_steps=0.5, steps=9).for_images(3680).warmup_steps == 4
     b16 = RECIPES["pretrain_imagenet_b"].replace(steps=20_000)
     assert (b16.steps, b16.epochs, b16.warmup_steps) == (20_000, None, 10_000)
+    shorter = RECIPES["pretrain_imagenet_b"].replace(epochs=30)
+    assert (shorter.steps, shorter.epochs, shorter.warmup_steps) == (None, 30, 1000)
+    assert shorter.replace(epochs=0.001).warmup_steps == 1
+    assert RECIPES["small"].replace(epochs=3).warmup_steps == 0.01
     with pytest.raises(ValueError, match=r"`warmup_steps` must be .* below `steps` = 732"):
         RECIPES["pretrain_imagenet_b"].for_images(10_000)
+
+
+@pytest.mark.parametrize("images", [40, 400, 50_000])
+def test_the_recipe_for_random_weights_is_for_folders_of_any_size(images):
+    whole = RECIPES["small"].for_images(images)
+    assert 0 <= whole.warmup_steps <= whole.steps / 100
+    assert whole.steps == int(300 * images / 128)
 
 
 @pytest.mark.parametrize(
