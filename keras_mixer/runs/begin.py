@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,35 @@ from keras_mixer.writing import writing
 
 class RunInUseError(OSError):
     """Another process works on the run."""
+
+
+@contextlib.contextmanager
+def begun(
+    output: str | os.PathLike | None, *arguments, **options
+) -> Iterator[tuple[pathlib.Path, bool]]:
+    """What `begin_run` gives, while no other process works in that directory.
+
+    Where an error comes before anything was done, it is left as it was found.
+
+    Args:
+        output: as in `begin_run`.
+        arguments: more of them.
+        options: the same.
+
+    Raises:
+        RunInUseError: another process works in it.
+        Exception: as `begin_run`.
+    """
+    made = output is None or not os.path.lexists(output)
+    path, goes_on = begin_run(output, *arguments, **options)
+    with locked(path):
+        try:
+            yield path, goes_on
+        except BaseException:
+            if not goes_on:
+                with contextlib.suppress(OSError):
+                    _remove_if_nothing_was_done(path, made)
+            raise
 
 
 def begin_run(
@@ -124,13 +152,11 @@ def locked(run: pathlib.Path) -> Iterator[None]:
         lock.release()
 
 
-@contextlib.contextmanager
-def removed_if_nothing_was_done(path: pathlib.Path, goes_on: bool) -> Iterator[None]:
-    """Leaves no new directory behind where an error came before anything was done."""
-    try:
-        yield
-    except BaseException:
-        there = {file.name.removesuffix(".tmp") for file in path.iterdir()}
-        if not goes_on and there <= {RUN, STUDY, SKIPPED, ".lock"}:
-            shutil.rmtree(path)
-        raise
+def _remove_if_nothing_was_done(path: pathlib.Path, made: bool) -> None:
+    """Leaves a directory empty, or none that was `made`, where nothing was done in it."""
+    files = list(path.iterdir())
+    if {file.name.removesuffix(".tmp") for file in files} <= {RUN, STUDY, SKIPPED, ".lock"}:
+        for file in files:
+            file.unlink()
+        if made:
+            path.rmdir()

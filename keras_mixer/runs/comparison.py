@@ -31,7 +31,7 @@ class Compared:
         training_seconds: that its first training took, evaluations and compilation included.
         training_macs: multiply-accumulates of its training, three times those of inference for
             each image.
-        inference: images a second at the best batch size.
+        inference: images a second at the best batch size; `None` where memory was short at all.
         training: the same, of training.
         history: `(training_seconds, held-out top-1)` after each round of training.
     """
@@ -44,8 +44,8 @@ class Compared:
     deviation: float | None
     training_seconds: float
     training_macs: float
-    inference: float
-    training: float
+    inference: float | None
+    training: float | None
     history: tuple[tuple[float, float], ...]
 
 
@@ -138,7 +138,7 @@ def _check_same_data(runs: Mapping[str, Run]) -> None:
             if other.config[which] != one.config[which]:
                 raise ValueError(
                     f"{other.config['data']} has changed between the runs of {first} and {name}: "
-                    "they cannot be compared. Begin anew with --new."
+                    "they cannot be compared. Begin anew: with --new, or with another --output."
                 )
 
 
@@ -150,9 +150,7 @@ def _compared(name: str, request: Request, done: Run, profile: profiling.Profile
     metrics, history = done.config["metrics"], read_history(done.path)
     seeds = done.config.get("seeds")
     images = history[-1]["step"] * done.config["recipe"]["batch_size"]
-    assert profile.inference.best is not None
     assert profile.training is not None
-    assert profile.training.best is not None
     return Compared(
         model=name,
         weights=request.recipe.weights,
@@ -162,8 +160,8 @@ def _compared(name: str, request: Request, done: Run, profile: profiling.Profile
         deviation=seeds["deviation"] if seeds else None,
         training_seconds=metrics["training_seconds"],
         training_macs=3.0 * profile.macs * images,
-        inference=profile.inference.best.images_per_second,
-        training=profile.training.best.images_per_second,
+        inference=best.images_per_second if (best := profile.inference.best) else None,
+        training=best.images_per_second if (best := profile.training.best) else None,
         history=tuple(
             (done.config["round_seconds"][str(row["step"])], row["val_top_1"]) for row in history
         ),

@@ -12,7 +12,7 @@ from keras_mixer import distribution, evaluation
 from keras_mixer.data import ImageData
 from keras_mixer.profiling import this_machine
 from keras_mixer.runs import directory
-from keras_mixer.runs.begin import begin_run, locked, removed_if_nothing_was_done
+from keras_mixer.runs.begin import begun
 from keras_mixer.runs.bookkeeper import Bookkeeper
 from keras_mixer.runs.report import write_report
 from keras_mixer.runs.request import ANYWHERE, Place, Request
@@ -46,7 +46,7 @@ def run(
         The finished run.
 
     Raises:
-        FileExistsError, FileNotFoundError, ValueError, RunInUseError: see `begin_run` and `locked`.
+        FileExistsError, FileNotFoundError, ValueError, RunInUseError: see `begun`.
         keras_mixer.training.Interrupted: a signal ended it; it can go on.
     """
     here = distribution.current()
@@ -63,14 +63,8 @@ def run(
     tell_skipped(data, say)
     recipe = request.recipe.for_images(len(data.train))
     asked = _asked(request)
-    path, goes_on = begin_run(
-        place.output,
-        f"{recipe.name}-{request.model_name.replace(':', '.')}",
-        asked,
-        resume=place.resume,
-        new=place.new,
-    )
-    with locked(path), removed_if_nothing_was_done(path, goes_on):
+    name = f"{recipe.name}-{request.model_name.replace(':', '.')}"
+    with begun(place.output, name, asked, resume=place.resume, new=place.new) as (path, goes_on):
         config = _config(request, asked, place, data)
         if goes_on:
             say(f"run: going on with {path}")

@@ -69,17 +69,26 @@ def check_classes(path: pathlib.Path) -> None:
             unpack to much more than it is, or is no `.keras` file.
     """
     try:
-        strange = sorted(set(_strange(check_archive(path))))
+        config = check_archive(path)
+        strange = sorted(set(_strange(config)))
     # An archive can be damaged, locked with a password or packed in ways unknown here.
     except Exception as error:
         raise ValueError(
             f"{path} is no model that Keras has saved: {one_line(error, 500)}"
         ) from error
     if strange:
+        advice = (
+            "Import what registers it; or, if you trust it, call "
+            "keras.saving.load_model(path, safe_mode=False)."
+        )
+        if isinstance(config, dict) and not any(_strange({**config, "compile_config": None})):
+            advice = (
+                "It is what the model was compiled with; save it without: "
+                "keras.saving.load_model(path, compile=False).save(other_path)."
+            )
         raise ValueError(
             f"{path} is refused: it has {one_line(', '.join(strange), 500)}, which may run code "
-            "that came with it or is not known here. Import what registers it; or, if you trust "
-            "it, call keras.saving.load_model(path, safe_mode=False)."
+            f"that came with it or is not known here. {advice}"
         )
 
 
@@ -91,8 +100,10 @@ def _strange(config) -> Iterator[str]:
     if not isinstance(config, dict):
         return
     if "class_name" in config and not ("config" in config and _is_known(config)):
-        module = config.get("module")
-        yield f"{module}.{config['class_name']}" if module else str(config["class_name"])
+        module, name = config.get("module"), config["class_name"]
+        if name == "function":
+            name = f"function {config.get('config')}"
+        yield f"{module}.{name}" if module and module != "builtins" else str(name)
     for one in config.values():
         yield from _strange(one)
 

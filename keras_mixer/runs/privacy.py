@@ -15,6 +15,8 @@ from keras_mixer.weights import WEIGHTS
 _ROOTED = re.compile(
     r"(?<![\w:/.~\\])(?:file://|~\w*[/\\]|\.{1,2}[/\\]|/|\\\\|[A-Za-z]:[/\\])[^\s;,'\"]*"
 )
+# The same in brackets, as where weights were loaded from; there may be spaces in it.
+_BRACKETED = re.compile(r"\(((?:file://|~|/|\\\\|[A-Za-z]:[/\\])[^()]*)\)")
 _KNOWN = {*DATASETS, *(name for row in WEIGHTS.values() for name in row)}
 _CHOICES = ("versions", "backend", "output")  # Nothing that a user writes.
 
@@ -45,6 +47,7 @@ def without_private(config: dict) -> dict:
             value = _command(value)
         for place in sorted(changed, key=len, reverse=True):
             value = value.replace(place, changed[place])
+        value = _BRACKETED.sub(lambda found: f"({last_part(found[1])})", value)
         value = _ROOTED.sub(lambda found: last_part(found[0]), value)
         for name, instead in names.items():
             value = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", instead, value)

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from keras_mixer.runs.begin import begin_run, locked, removed_if_nothing_was_done
+from keras_mixer.runs.begin import begun
 from keras_mixer.runs.directory import STUDY, write_config
 from keras_mixer.runs.experiment import surroundings
 from keras_mixer.runs.request import Place
@@ -31,24 +31,18 @@ def study(place: Place, name: str, request: dict, say) -> Iterator[tuple[pathlib
         say: called with a line.
 
     Raises:
-        FileExistsError, FileNotFoundError, ValueError, RunInUseError: as `begin_run`, `locked`.
+        FileExistsError, FileNotFoundError, ValueError, RunInUseError: as `begun`.
     """
     request = {"study": name, **request, "backend": keras.backend.backend()}
-    path, goes_on = begin_run(
-        place.output,
-        name.replace(":", ".").replace("/", "_"),
-        request,
-        resume=place.resume,
-        new=place.new,
-        file=STUDY,
-    )
     config: dict[str, Any] = {
         "finished": False,
         "command": place.command,
         **surroundings(),
         "request": json.loads(json.dumps(request)),
     }
-    with locked(path), removed_if_nothing_was_done(path, goes_on):
+    folder = name.replace(":", ".").replace("/", "_")
+    begin = begun(place.output, folder, request, resume=place.resume, new=place.new, file=STUDY)
+    with begin as (path, goes_on):
         if goes_on:
             say(f"study: going on with {path}")
         write_config(path, config, STUDY)

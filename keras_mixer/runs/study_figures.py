@@ -19,7 +19,7 @@ def tradeoff(rows: Sequence, quantity: str, title: str) -> "Figure":
     """Top-1 of each model against what it costs, as in the paper's Figures 2 and 3.
 
     Args:
-        rows: `Compared`, one for each model.
+        rows: `Compared`, one for each model; one without that quantity has no point.
         quantity: key of `AXES`. Against training time the way there is drawn too.
         title: what was measured.
     """
@@ -34,15 +34,16 @@ def tradeoff(rows: Sequence, quantity: str, title: str) -> "Figure":
         if quantity == "training_seconds":
             way = [(seconds, 100 * top_1) for seconds, top_1 in row.history]
             axes.plot(*zip(*way, strict=True), "-", alpha=0.5, **style)
+        cost = getattr(row, quantity)
         axes.plot(
-            getattr(row, quantity),
-            100 * row.top_1,
+            [] if cost is None else [cost],
+            [] if cost is None else [100 * row.top_1],
             MARKERS[number % len(MARKERS)],
             ms=9,
-            label=f"{name}: {100 * row.top_1:.2f} %",
+            label=f"{name}: {100 * row.top_1:.2f} %" + (", out of memory" if cost is None else ""),
             **style,
         )
-    costs = [getattr(row, quantity) for row in rows]
+    costs = [cost for row in rows if (cost := getattr(row, quantity)) is not None] or [1.0]
     if max(costs) > 10 * min(costs):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -7,7 +7,7 @@ import pytest
 
 from keras_mixer import Mixer
 from keras_mixer.runs import RunInUseError
-from keras_mixer.runs.begin import begin_run, locked
+from keras_mixer.runs.begin import begin_run, begun, locked
 from keras_mixer.runs.directory import (
     finish_run,
     load_run,
@@ -80,6 +80,34 @@ def test_a_directory_by_name(tmp_path):
     for path in (tmp_path, tmp_path / "file"):
         with pytest.raises(FileExistsError, match="is not an empty folder, and nothing is overwr"):
             begin_run(path, "a", REQUEST)
+
+
+def test_an_error_before_anything_was_done_leaves_a_place_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    (tmp_path / "here" / "runs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "runs")
+    before = sorted(tmp_path.rglob("*"))
+
+    def fail(output, *made):
+        with begun(output, "a", REQUEST) as (run, goes_on):
+            assert not goes_on
+            unfinished(run)
+            for name in made:
+                (run / name).touch()
+            raise ZeroDivisionError
+
+    for output in (tmp_path / "empty", tmp_path / "link", ".", tmp_path / "new"):
+        with pytest.raises(ZeroDivisionError):
+            fail(output, "skipped.csv.tmp")
+        assert sorted(tmp_path.rglob("*")) == before
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ZeroDivisionError):
+        fail(None)
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(ZeroDivisionError):
+        fail(tmp_path / "new", "history.csv")
+    assert (tmp_path / "new" / "history.csv").is_file()
 
 
 def test_one_process_at_a_time(tmp_path):

@@ -85,6 +85,20 @@ def test_classes_of_ones_own_pass_once_they_are_registered(tmp_path):
         check_classes(tmp_path / "m.keras")
 
 
+def test_what_a_model_was_compiled_with_is_told_apart(tmp_path):
+    def own_loss(y_true, y_pred):
+        return y_pred
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile("adam", own_loss)
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(ValueError, match=r"has function own_loss.*the model was compiled with"):
+        check_classes(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras", compile=False)  # As the line says.
+    again.save(tmp_path / "other.keras")
+    check_classes(tmp_path / "other.keras")
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", None, "[" * 100_000])
 def test_what_is_no_model(content, tmp_path):
     path = tmp_path / "m.keras"

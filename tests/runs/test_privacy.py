@@ -58,6 +58,16 @@ def test_everything_else_stays(tiny, tmp_path, someone, monkeypatch):
         assert again["data"] == "digits"
 
 
+def test_paths_with_spaces_in_brackets(someone):
+    for place in (
+        "/mnt/Acme Merger/Jane Doe/keras/Mixer-B_16.npz",
+        "C:\\Users\\Jane Doe\\Mixer-B_16.npz",
+        "~/Jane Doe/Mixer-B_16.npz",
+    ):
+        config = without_private({"weights": f"weights='imagenet21k' ({place}): 4 loaded (two)"})
+        assert config["weights"] == "weights='imagenet21k' (Mixer-B_16.npz): 4 loaded (two)"
+
+
 def test_last_part():
     for place, part in {
         "/a/b c/d.csv": "d.csv",

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import sys
+import types
 
+import keras
 import pytest
 
 import keras_mixer
@@ -223,6 +226,42 @@ def test_compare(image_folder, tmp_path):
     config = json.loads((path / "study.json").read_text())
     assert config["finished"] is True
     assert config["compared"][1]["macs"] == rows[1].macs
+
+
+class Greedy(keras.layers.Layer):
+    """Has no memory for batches of 16 images."""
+
+    def call(self, x):
+        if x.shape[0] == 16:
+            raise MemoryError("out of memory")
+        return x
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+def greedy(input_shape, classes):
+    images = keras.Input(input_shape)
+    x = Greedy()(keras.layers.GlobalAveragePooling2D()(images))
+    return keras.Model(images, keras.layers.Dense(classes)(x))
+
+
+def test_a_model_without_memory_for_the_measurement_is_compared_all_the_same(
+    image_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "greedy_models", types.SimpleNamespace(greedy=greedy))
+    monkeypatch.setitem(keras.saving.get_custom_objects(), "Greedy", Greedy)
+    request = runs.Request(str(image_folder), "greedy_models:greedy", RECIPE, image_size=(8, 12))
+    path, (row,) = runs.compare(
+        {"greedy": request},
+        runs.Place(tmp_path / "compared"),
+        batch_sizes=(16,),
+        rounds=1,
+        say=quiet,
+    )
+    assert (row.inference, row.training) == (None, None)
+    assert row.training_seconds > 0
+    assert (path / "accuracy_throughput.png").stat().st_size > 10_000
 
 
 def test_a_mixer_does_not_see_the_order_of_patches(image_folder, tmp_path):
