@@ -52,18 +52,17 @@ class Explanation(BaseModel):
     note: str | None
 
 
-def explain(service: Service, picture: np.ndarray) -> Explanation:
+def explain(service: Service, seen: np.ndarray) -> Explanation:
     """What the first class of a picture rests on, and which units it makes fire.
 
     Args:
         service: its classifier answers, its queue is waited for.
-        picture: uint8 `(height, width, 3)`, as `read_upload` gives it.
+        seen: the picture, as `Classifier.see` gives it.
 
     Example:
-        `explain(service, read_upload(data)).drops`
+        `explain(service, service.classifier.see(read_upload(data))).drops`
     """
     classifier = service.classifier
-    seen = classifier.see(picture)
     found = occlusion_of(service.probabilities, seen, window=window_of(classifier))
     blocks, note = _units(classifier, seen)
     return Explanation(

@@ -77,7 +77,7 @@ class Guard:
             return None
         origin = headers.get("origin")
         elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        if elsewhere or (origin is not None and urlsplit(origin).netloc != host):
+        if elsewhere or (origin is not None and _netloc(origin) != host):
             return _line(403, "A page of another address may not send pictures here.")
         wait = self.rate.wait(scope["client"][0] if scope.get("client") else "")
         if wait:
@@ -102,6 +102,14 @@ def _name(host: str) -> str:
     """The header `Host` without its port and the brackets of IPv6."""
     try:
         return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _netloc(origin: str) -> str:
+    """The header `Origin` without its scheme."""
+    try:
+        return urlsplit(origin).netloc
     except ValueError:
         return ""
 

@@ -1,5 +1,6 @@
 """An application on a port, until a signal ends it."""
 
+import asyncio
 import signal
 import socket
 import warnings
@@ -7,8 +8,33 @@ from concurrent.futures import Future
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SECONDS = 30.0  # From a connection, or from an answer on it, to the whole head of a request.
+
+
+class _Impatient(H11Protocol):
+    """Closes a connection on which no request comes, where uvicorn waits for ever."""
+
+    _late: asyncio.TimerHandle
+
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        self._late = self.loop.call_later(SECONDS, self._give_up)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._late.cancel()
+        self._late = self.loop.call_later(SECONDS, self._give_up)
+
+    def connection_lost(self, exc) -> None:
+        self._late.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
 
 def listen(host: str = "127.0.0.1", port: int = 8000) -> socket.socket:
@@ -61,7 +87,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http="h11",
+                http=_Impatient,
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -88,8 +88,8 @@ class Service:
                 rows = await unless_gone(request, self._rows(pictures))
         return [self.classifier.rank(row, top) for row in rows]
 
-    async def read(self, request: Request) -> np.ndarray:
-        """The one picture of a request, uint8 `(height, width, 3)`.
+    async def see(self, request: Request) -> np.ndarray:
+        """The one picture of a request as `Classifier.see` gives it: small, however large it was.
 
         Raises:
             UnreadableImageError: it cannot be read.
@@ -98,7 +98,7 @@ class Service:
         body = await read_body(request, self.max_bytes)
         kind = request.headers.get("content-type", "")
         ((name, data),) = (await self._in_pool(uploads, kind, body, 1)).items()
-        return await self._in_pool(self._decode, name, data)
+        return await self._in_pool(self._see, name, data)
 
     def probabilities(self, seen: Sequence[np.ndarray]) -> np.ndarray:
         """Of many pictures as `Classifier.see` gives them, in batches between those of requests.
@@ -129,10 +129,11 @@ class Service:
             raise ModelError(f"{self.classifier.name} failed: {error}") from error
 
     def _image(self, name: str, data: bytes) -> np.ndarray:
-        return self.classifier.prepare(self._decode(name, data))
+        return self.classifier.scale(self._see(name, data))
 
-    def _decode(self, name: str, data: bytes) -> np.ndarray:
-        return read_upload(data, max_bytes=self.max_bytes, max_pixels=self.max_pixels, name=name)
+    def _see(self, name: str, data: bytes) -> np.ndarray:
+        limits = {"max_bytes": self.max_bytes, "max_pixels": self.max_pixels}
+        return self.classifier.see(read_upload(data, **limits, name=name))
 
     def _in_pool(self, function, *arguments) -> asyncio.Future:
         return asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)

@@ -40,12 +40,13 @@ class Site:
         Raises:
             QueueFullError: there is no place for it; what it holds was not read.
             ModelError: the model fails on it.
-            Exception: as in `Service.read`.
+            Exception: as in `Service.see`.
         """
         service = self.services[number]
         with self._taking():
-            picture = await service.read(request)
-            work = asyncio.wrap_future(self._pool.submit(explain, service, picture))
+            seen = await service.see(request)
+            # Who goes away gives up the place at once; what waits in the pool is small.
+            work = asyncio.wrap_future(self._pool.submit(explain, service, seen))
             return await unless_gone(request, _of_a_model(service.classifier.name, work))
 
     def close(self) -> None:

@@ -286,6 +286,19 @@ def test_another_model_is_chosen(visit, picture, best):
     assert answer(page) == best(pixels)
 
 
+def test_a_server_that_does_not_answer_is_told(chromium, url, picture):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.route("**/models", lambda route: route.abort())
+    page.goto(url)
+    told = page.get_by_role("alert").filter(has_text="The server does not answer. Start it again")
+    told.wait_for()
+    drop(page, encoded(picture()))
+    page.locator("#preview").wait_for()
+    told.wait_for()
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_nothing_is_wider_than_it(visit, picture, scheme):
     page = visit(width=375, scheme=scheme)

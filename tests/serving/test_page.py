@@ -19,7 +19,7 @@ from served import LABELS, build, encoded, header, running
 
 import keras_mixer
 from keras_mixer import data, export, serving
-from keras_mixer.serving.explain import window_of
+from keras_mixer.serving.explain import explain, window_of
 from keras_mixer.serving.guard import Rate
 from keras_mixer.visualize import occlusion, token_mixing_units, unit_activity
 
@@ -309,6 +309,7 @@ def test_pages_of_other_addresses_may_not_post(page):
         ({"Origin": here, "Sec-Fetch-Site": "same-origin"}, 200),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": f"http://127.0.0.1:{page.base_url.port + 1}"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
@@ -378,6 +379,21 @@ def test_one_explanation_at_a_time_and_few_that_wait(own_model):
         held.may.set()
         assert [one.result().status_code for one in waiting] == [200, 200]
         assert ask(client, "explain", encoded(NOISE)).status_code == 200
+
+
+def test_what_waits_is_small(own_model, monkeypatch):
+    """Who goes away gives up the place, and leaves behind what waits for the one thread."""
+    waited = []
+
+    def watched(service, seen):
+        waited.append(seen)
+        return explain(service, seen)
+
+    monkeypatch.setattr("keras_mixer.serving.site.explain", watched)
+    site = site_of(serving.Classifier(own_model, LABELS))
+    with running(serving.create_page(site), site.ready) as client:
+        assert ask(client, "explain", encoded(np.tile(NOISE, (4, 4, 1)))).status_code == 200
+    assert [one.nbytes for one in waited] == [8 * 12 * 3]
 
 
 class Broken(serving.Classifier):

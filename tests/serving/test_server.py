@@ -1,10 +1,13 @@
 """A port and an end; signals are in tests/cli/test_serve.py, where a process has them."""
 
 import signal
+import socket
+import time
 
 import pytest
 
 from keras_mixer import serving
+from keras_mixer.serving import server
 
 
 class TooLarge(serving.Classifier):
@@ -29,6 +32,27 @@ def test_a_site_waits_for_each_of_its_models(own_model):
         serving.serve(serving.create_page(site), site.ready, bound)
     with pytest.raises(ValueError, match="A site needs a model"):
         serving.Site([])
+
+
+def test_a_connection_without_a_request_is_closed(client, monkeypatch):
+    address = client.base_url.host, client.base_url.port
+    head = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    monkeypatch.setattr(server, "SECONDS", 1.0)
+    # uvicorn itself closes what is idle after an answer, and nothing else.
+    for first, answers in ((b"", 0), (head, 0), (head + b"\r\n" + head, 1)):
+        with socket.create_connection(address, timeout=10) as connection:
+            connection.sendall(first)
+            received = b"".join(iter(lambda c=connection: c.recv(4096), b""))
+            assert received.count(b"HTTP/1.1 200") == answers
+    with socket.create_connection(address, timeout=10) as connection:
+        for _ in range(4):  # As long as requests come.
+            time.sleep(0.4)
+            connection.sendall(head + b"\r\n")
+            received = b""
+            while not received.endswith(b"}"):
+                more = connection.recv(4096)
+                assert more
+                received += more
 
 
 def test_a_port_belongs_to_one_and_loopback_is_the_default():

@@ -6,6 +6,7 @@ const $ = (id) => document.getElementById(id);
 const SMALL = 64; // Pixels: below, each is shown as a square.
 const RED = [214, 69, 27];
 const BLUE = [47, 111, 183];
+const SILENT = "The server does not answer. Start it again, then load this page again.";
 
 let models = [];
 let picture = null; // A Blob.
@@ -41,7 +42,7 @@ async function load() {
   try {
     models = await (await fetch("models")).json();
   } catch {
-    return fail("The server does not answer. Start it again, then load this page again.");
+    return fail(SILENT);
   }
   models.forEach((model, number) => $("model").add(new Option(model.name, number)));
   aboutModel();
@@ -97,6 +98,7 @@ async function ask() {
   clear();
   say("Looking …");
   await loaded;
+  if (!models.length) return fail(SILENT);
   const number = $("model").value;
   try {
     const { predictions } = await post(`models/${number}/classify?top=5`, signal);
