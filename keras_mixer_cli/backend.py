@@ -60,7 +60,7 @@ def missing_backend(name: str) -> str:
 
 
 def _configured() -> str | None:
-    home = pathlib.Path(os.environ.get("KERAS_HOME", pathlib.Path.home() / ".keras"))
+    home = pathlib.Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
     try:
         return json.loads((home / "keras.json").read_text()).get("backend")
     except (OSError, ValueError):

@@ -7,7 +7,7 @@ import click
 
 from keras_mixer_cli.options import Several, Values
 from keras_mixer_cli.reading import max_bad_images
-from keras_mixer_cli.recipe_options import find_recipe
+from keras_mixer_cli.recipe_options import find_recipe, refuse_settings
 from keras_mixer_cli.study_options import place_of, study_options
 
 SMALL = ("mixer_ti4", "vit_ti4", "resnet_ti4")
@@ -68,6 +68,7 @@ def compare(
     from keras_mixer_cli.training import check_data, checked_model
 
     check_data(data)
+    refuse_settings(settings, model="--models", weights="--models NAME@WEIGHTS")
     place = place_of(output, resume, new, data_dir, max_bad_images)
     models = models or (SMALL if data == "digits" else LARGE)
     pretrained = any("@" in named for named in models)
@@ -125,8 +126,10 @@ def _show_compared(data, path, rows) -> None:
                 percent(row.top_1) + (f" ± {100 * row.deviation:.2f}" if row.deviation else ""),
                 f"{row.training_seconds:.0f} s",
                 f"{row.training_macs / 1e12:.2f}",
-                f"{row.inference:,.0f}",
-                f"{row.training:,.0f}",
+                *(
+                    "no memory" if rate is None else f"{rate:,.0f}"
+                    for rate in (row.inference, row.training)
+                ),
             )
             for row in rows
         ],
@@ -172,6 +175,7 @@ def shuffle_study(
     from keras_mixer_cli.training import check_data, checked_model
 
     check_data(data)
+    refuse_settings(settings, model="--models", weights="none: all begin at random")
     place = place_of(output, resume, new, data_dir, max_bad_images)
     models = models or ((SMALL if data == "digits" else LARGE)[::2])
     for name in models:

@@ -6,7 +6,12 @@ import json
 import click
 
 from keras_mixer_cli.options import on_a_backend, parse_size
-from keras_mixer_cli.recipe_options import find_recipe, recipe_options, set_option
+from keras_mixer_cli.recipe_options import (
+    find_recipe,
+    recipe_options,
+    refuse_settings,
+    set_option,
+)
 
 GIB, GB = 2**30, 10**9
 _MEMORY = {  # Fields of a TrainingMemory, and what they are called.
@@ -93,6 +98,7 @@ def plan(
     import keras_mixer
     from keras_mixer import profiling, training
 
+    refuse_settings(settings, model="--model")
     images = images or profiling.IMAGES.get(data)
     classes = classes or profiling.CLASSES.get(data)
     if images is None or classes is None:

@@ -124,6 +124,18 @@ def _parse_settings(ctx, param, values) -> dict:
     return settings
 
 
+def refuse_settings(settings: dict, **instead: str) -> None:
+    """Refuses a field of `--set` that a command has another option for.
+
+    Args:
+        settings: what `--set` gave.
+        instead: that option, by field.
+    """
+    for field, option in instead.items():
+        if field in settings:
+            raise click.UsageError(f"--set {field}=... is not for this command. Give {option}.")
+
+
 def find_recipe(default: str, recipe_name: str | None, changes: dict):
     """The recipe that was asked for, else the default one, with the options that were given."""
     from keras_mixer.training import RECIPES

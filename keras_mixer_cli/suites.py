@@ -6,7 +6,7 @@ import json
 import click
 
 from keras_mixer_cli.options import Several, Values
-from keras_mixer_cli.recipe_options import find_recipe
+from keras_mixer_cli.recipe_options import find_recipe, refuse_settings
 from keras_mixer_cli.study_options import place_of, study_options
 
 
@@ -82,6 +82,7 @@ def _run(
     from keras_mixer_cli.progress import choose_progress
     from keras_mixer_cli.training import checked_model
 
+    refuse_settings(settings, model="--model", weights="--weights")
     place = place_of(output, resume, new, data_dir)
     suite = runs.SUITES[name]
     chosen = _chosen(suite, tasks)

@@ -58,7 +58,7 @@ def visualize(target, model, gelu, images, blocks, units, output) -> None:
     mixing = [library.token_mixing_units(net, block) for block in blocks]
     patches = library.stem_units(net)
 
-    own = model is None and not target.startswith("hf://")  # The hub's cache is not written in.
+    own = model is None and os.path.isdir(target)  # The cache of the hub is not written in.
     default = pathlib.Path(target if own else "", "visualize")
     folder = default if output is None else pathlib.Path(output)
     folder.mkdir(parents=True, exist_ok=True)

@@ -34,9 +34,11 @@ def web(targets, host, port, rate, **limits) -> None:
     from keras_mixer import serving
 
     with serving.listen(host, port) as bound:
+        # All of them before the first begins to warm up: who ends meanwhile would abort that.
+        classifiers = [_classifier(target) for target in targets]
         services = [
-            serving.Service(_classifier(target), max_batch=16, places=32, **limits)
-            for target in targets
+            serving.Service(classifier, max_batch=16, places=32, **limits)
+            for classifier in classifiers
         ]
         site = serving.Site(services)
         app = serving.create_page(site, host=bound.getsockname()[0], rate=rate)

@@ -24,7 +24,13 @@ def _records(name: str, model: str | None):
 
     try:
         if name == "all":
-            return [record for row in WEIGHTS.values() for record in row.values()]
+            if model is not None and model not in WEIGHTS:
+                raise click.BadParameter(
+                    f"{model!r} has no published weights. Choose one of: {', '.join(WEIGHTS)}",
+                    param_hint="--model",
+                )
+            rows = WEIGHTS.values() if model is None else [WEIGHTS[model]]
+            return [record for row in rows for record in row.values()]
         return [find(name, model)] if model else records_named(name)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="NAME") from error

@@ -96,6 +96,14 @@ def test_a_run_is_drawn_into_its_directory(run_command, trained, model, picture,
     assert f"probability of {name}" in shown[4][0].get_suptitle()
 
 
+def test_a_model_in_a_file_is_drawn_here(run_command, model, tmp_path):
+    model.save("w.keras")
+    code, out, err = run_command("w.keras", "--blocks", "0")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "saved: visualize/stem.png"
+    assert (tmp_path / "visualize" / "stem.png").is_file()
+
+
 def test_weights_with_their_architecture(run_command, model, tmp_path, picture, shown):
     model.save("w.keras")
     keras_mixer.weights.convert(tmp_path / "w.keras", tmp_path / "w.safetensors")

@@ -1,6 +1,8 @@
 """`keras-mixer web`: its models by name, its errors. tests/browser has it as a process."""
 
 import importlib
+import subprocess
+import sys
 
 import numpy as np
 from served import build
@@ -23,6 +25,14 @@ def test_errors_are_one_line(run_command, tmp_path):
         assert (found, out) == (code, ""), err
         assert line in err.splitlines()[-1], err
         assert "Traceback" not in err
+
+
+def test_a_wrong_target_ends_it_while_another_one_would_warm_up(tmp_path):
+    code = "import sys, keras_mixer_cli; sys.exit(keras_mixer_cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "web", "mixer_ti4@none", "nothing", "--port", "0"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("Error: Invalid value for --model: Unknown")
 
 
 def test_a_target_is_called_without_where_it_lies(tmp_path):

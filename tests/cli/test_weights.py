@@ -189,3 +189,14 @@ def test_class_lists(bucket):
     bucket.files["/download.tensorflow.org/data/imagenet_class_index.json"] = File(index)
     with pytest.raises(ValueError, match="does not list the classes 0 to 999"):
         keras_mixer.decode_predictions(np.zeros((1, 1000)))
+
+
+def test_all_of_one_architecture(run_command):
+    code, out, err = run_command("path", "all", "--model", "mixer_s32")
+    assert code == 0, err
+    assert [line.rsplit("/")[-1] for line in out.splitlines()] == [
+        record.file_name for record in weights.WEIGHTS["mixer_s32"].values()
+    ]
+    code, _, err = run_command("download", "all", "--model", "mixer_h14")
+    assert code == 2
+    assert "Invalid value for --model: 'mixer_h14' has no published weights. Choose one" in err
