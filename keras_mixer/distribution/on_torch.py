@@ -45,10 +45,11 @@ def join_under_torchrun(facts: dict, wait: float) -> Group | None:
 
 def start(kind: str, group: Group | None, host: str) -> Distribution:
     """Sets up the process group, and the averaging of the gradients."""
+    import torch
     import torch.distributed as dist
 
     if group is None:
-        if kind == "data":
+        if kind == "data" or (kind == "auto" and torch.cuda.device_count() > 1):
             raise ValueError(
                 "On PyTorch each device has a process of its own. Start them by torchrun "
                 "--nproc-per-node N, or give --processes, --process and --coordinator; or use "

@@ -1,7 +1,7 @@
 """One call that makes several devices, or several processes, train one model."""
 
 import atexit
-import importlib.metadata
+import importlib
 import sys
 from typing import Any
 
@@ -127,7 +127,8 @@ def versions() -> dict[str, str]:
     backend = keras.backend.backend()
     names = ["keras", "numpy", backend, *(["jaxlib"] if backend == "jax" else [])]
     python = ".".join(map(str, sys.version_info[:2]))
-    return {"python": python, **{name: importlib.metadata.version(name) for name in names}}
+    # Not of their packages, which may have other names, such as tensorflow-cpu.
+    return {"python": python, **{name: importlib.import_module(name).__version__ for name in names}}
 
 
 def _tell_of_errors(group: Group) -> None:

@@ -1,11 +1,13 @@
 """What is refused, each in one line."""
 
 import dataclasses
+import importlib.metadata
 
 import keras
 import pytest
 
 from keras_mixer.distribution import Distribution, initialize
+from keras_mixer.distribution.start import versions
 
 BACKEND = keras.backend.backend()
 
@@ -51,6 +53,21 @@ def test_the_model_cannot_be_split_elsewhere():
 def test_pytorch_has_a_process_for_each_device():
     with pytest.raises(ValueError, match="torchrun"):
         initialize("data")
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="of PyTorch")
+def test_auto_does_not_leave_devices_out(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # As on a machine with two GPUs.
+    with pytest.raises(ValueError, match="torchrun"):
+        initialize("auto")
+
+
+def test_versions_are_those_of_the_packages():
+    found = versions()
+    for name in ("keras", "numpy", BACKEND):
+        assert found[name] == importlib.metadata.version(name)
 
 
 @pytest.mark.parametrize(
