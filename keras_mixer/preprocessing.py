@@ -77,7 +77,10 @@ def _layers(model):
 def _record_in(model) -> WeightsRecord | None:
     found = [getattr(part, "mixer_weights", None) for part in (model, *_layers(model))]
     fields = [getattr(layer, "record", None) for layer in _layers(model)]
-    found += [WeightsRecord(**record) for record in fields if isinstance(record, dict)]
+    try:
+        found += [WeightsRecord(**record) for record in fields if isinstance(record, dict)]
+    except TypeError as error:
+        raise ValueError(f"{model.name} does not say what its weights are: {error}") from error
     records = [record for record in found if isinstance(record, WeightsRecord)]
     if len({(record.mean, record.std) for record in records}) > 1:
         raise ValueError(

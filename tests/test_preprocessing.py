@@ -82,6 +82,13 @@ def test_parts_that_take_other_pixels_are_refused(tiny, theirs):
         preprocess_input(PIXELS, both)
 
 
+def test_a_record_that_is_none_is_an_error(tiny):
+    model = Mixer(tiny, weights=None)
+    model.get_layer("patches").record = {"std": 1.0, "colour": "red"}
+    with pytest.raises(ValueError, match=r"tiny does not say what its weights are: .*colour"):
+        preprocess_input(PIXELS, model)
+
+
 def test_a_layer_of_ones_own_that_is_called_preprocessing(tiny):
     flip = keras.Sequential([keras.layers.RandomFlip()], name="preprocessing")
     body = Mixer(tiny, weights=None, classes=2)
