@@ -26,7 +26,8 @@ def preprocess_input(x, weights=None):
         The same kind of array or tensor; float32 for integers, else of the input's own type.
 
     Raises:
-        ValueError: `x` is neither an array nor a tensor, or `weights` are unknown.
+        ValueError: `x` is neither an array nor a tensor, `weights` are unknown, or a model has
+            parts that take other pixels.
     """
     divisor, offset = _rule(weights)
     if hasattr(x, "__array_interface__") or isinstance(x, list | tuple | int | float):
@@ -49,14 +50,12 @@ def record_of(weights) -> WeightsRecord | None:
     """The record that says how pictures are prepared; `None` for weights of one's own.
 
     Args:
-        weights: as in `preprocess_input`; of a model, that of the models and `Patches` in it.
-            Records of one name differ in architecture alone.
-
-    Raises:
-        ValueError: `weights` are unknown, or a model has parts that take other pixels.
+        weights: as in `preprocess_input`; of a model, the first one of it and its parts. Records of
+            one name differ in architecture alone.
     """
     if hasattr(weights, "layers"):
-        return _record_in(weights)
+        own = getattr(weights, "mixer_weights", None)
+        return own or next((record for _, record in _readers(weights) if record), None)
     if weights is None or isinstance(weights, WeightsRecord):
         return weights
     if isinstance(weights, str):
@@ -67,38 +66,55 @@ def record_of(weights) -> WeightsRecord | None:
     )
 
 
-def _layers(model):
-    """The layers of a model, and of the models among them."""
-    for layer in getattr(model, "layers", ()):
-        yield layer
-        yield from _layers(layer)
+def _models(model, prepares=False):
+    """A model and those within: layers, record, and whether it or one around it prepares pixels."""
+    layers = [getattr(layer, "layer", layer) for layer in model.layers]  # What a wrapper holds.
+    prepares = prepares or any(
+        layer.name == "preprocessing" and type(layer).__name__ == "Rescaling" for layer in layers
+    )
+    yield layers, getattr(model, "mixer_weights", None), prepares
+    for layer in layers:
+        if hasattr(layer, "layers"):
+            yield from _models(layer, prepares)
 
 
-def _record_in(model) -> WeightsRecord | None:
-    found = [getattr(part, "mixer_weights", None) for part in (model, *_layers(model))]
-    fields = [getattr(layer, "record", None) for layer in _layers(model)]
+def _readers(model) -> list[tuple[bool, WeightsRecord | None]]:
+    """Of each `Patches` in a model: whether its pixels come prepared, and its record.
+
+    Where there is none, as in a Mixer that is a convolutional network, of each model within.
+    """
+    models = list(_models(model))
+    found = [
+        (prepares, layer.record)
+        for layers, _, prepares in models
+        for layer in layers
+        if type(layer).__name__ == "Patches" and type(layer).__module__.startswith("keras_mixer.")
+    ]
     try:
-        found += [WeightsRecord(**record) for record in fields if isinstance(record, dict)]
+        read = [
+            (prepares, None if fields is None else WeightsRecord(**fields))
+            for prepares, fields in found
+        ]
     except TypeError as error:
         raise ValueError(f"{model.name} does not say what its weights are: {error}") from error
-    records = [record for record in found if isinstance(record, WeightsRecord)]
-    if len({(record.mean, record.std) for record in records}) > 1:
-        raise ValueError(
-            f"{model.name} has parts that take other pixels: "
-            f"{', '.join(sorted({record.name for record in records}))}. Build each with "
-            "`include_preprocessing=True`."
-        )
-    return records[0] if records else None
+    wholes = [(prepares, record) for _, record, prepares in models if record or prepares]
+    return read or wholes
 
 
 def _rule(weights) -> tuple[float, float]:
     """The divisor of the pixels and what is then added."""
-    if any(
-        layer.name == "preprocessing" and type(layer).__name__ == "Rescaling"
-        for layer in _layers(weights)
-    ):
-        return 1.0, 0.0  # Built with `include_preprocessing=True`.
-    record = record_of(weights)
+    readers = _readers(weights) if hasattr(weights, "layers") else [(False, record_of(weights))]
+    rules = {(1.0, 0.0) if prepares else _numbers(record) for prepares, record in readers}
+    if len(rules) > 1:
+        raise ValueError(
+            f"{weights.name} has parts that take other pixels: "
+            f"{', '.join(f'x / {divisor:g} + {offset:g}' for divisor, offset in sorted(rules))}. "
+            "Build each with `include_preprocessing=True`."
+        )
+    return rules.pop() if rules else _numbers(None)
+
+
+def _numbers(record: WeightsRecord | None) -> tuple[float, float]:
     if record is None:
         return 127.5, -1.0
     return 255 * record.std, -record.mean / record.std

@@ -13,7 +13,7 @@ def distribution_options(command):
                 "--distribute",
                 type=click.Choice(["auto", "data", "model"]),
                 help="Train on all devices: each has the model and a part of each batch, or a "
-                "part of the model. auto: data, where there are several.",
+                "part of the model. auto: data, where there are several (PyTorch: by torchrun).",
             ),
             click.option(
                 "--split",

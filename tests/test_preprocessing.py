@@ -56,6 +56,10 @@ def copies(model, path):
     yield "within another", keras.Sequential([keras.Input((8, 12, 3)), model])
     x = keras.layers.RandomFlip()(inputs := keras.Input((8, 12, 3)))
     yield "cut, within two others", keras.Sequential([keras.Model(inputs, cut(x))])
+    yield (
+        "in a wrapper",
+        keras.Sequential([keras.Input((5, 8, 12, 3)), keras.layers.TimeDistributed(model)]),
+    )
     cut.save(path)
     yield "cut and saved", keras.saving.load_model(path)
 
@@ -77,9 +81,29 @@ def test_parts_that_take_other_pixels_are_refused(tiny, theirs):
     inputs = keras.Input((8, 12, 3))
     ours = Mixer(tiny, weights=None, classes=2, classifier_activation=None, name="ours")
     ours.mixer_weights = find("imagenet", "mixer_b16")
-    both = keras.Model(inputs, theirs(inputs) + ours(inputs), name="both")
-    with pytest.raises(ValueError, match="both has parts that take other pixels: imagenet, imag"):
-        preprocess_input(PIXELS, both)
+    raw = Mixer(tiny, weights=None, classes=2, include_preprocessing=True, name="raw")
+    for one, other in ((theirs, ours), (raw, ours), (theirs, raw)):
+        both = keras.Model(inputs, one(inputs) + other(inputs), name="both")
+        with pytest.raises(ValueError, match="both has parts that take other pixels: x / "):
+            preprocess_input(PIXELS, both)
+
+
+def test_parts_that_each_prepare_the_same_pixels_are_judged(tiny, rng, randomize):
+    parts = [
+        randomize(
+            Mixer(tiny, weights=None, classes=2, include_preprocessing=True, name=f"part_{i}")
+        )
+        for i in range(2)
+    ]
+    parts[0].mixer_weights = find("imagenet_miil", "mixer_b16")
+    parts[1].mixer_weights = find("imagenet", "mixer_b16")
+    inputs = keras.Input((8, 12, 3))
+    model = keras.Model(inputs, keras.layers.Average()([part(inputs) for part in parts]))
+    pixels = rng.integers(0, 256, (3, 8, 12, 3), dtype="uint8")
+    split = Split(list(pixels), np.zeros(3, int), list("abc"))
+    found = evaluation.predict(model, split, crop="resize", verbose=0)
+    expected = np.mean([part.predict(pixels.astype("float32"), verbose=0) for part in parts], 0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_record_that_is_none_is_an_error(tiny):
@@ -87,6 +111,17 @@ def test_a_record_that_is_none_is_an_error(tiny):
     model.get_layer("patches").record = {"std": 1.0, "colour": "red"}
     with pytest.raises(ValueError, match=r"tiny does not say what its weights are: .*colour"):
         preprocess_input(PIXELS, model)
+
+
+def test_a_record_of_another_kind_of_layer_is_none():
+    class Noted(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    noted = Noted()
+    noted.record = {"loss": 0.5}
+    model = keras.Sequential([keras.Input((5,)), noted])
+    np.testing.assert_allclose(preprocess_input(PIXELS, model), EXPECTED, atol=1e-7)
 
 
 def test_a_layer_of_ones_own_that_is_called_preprocessing(tiny):

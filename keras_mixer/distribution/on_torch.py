@@ -43,13 +43,19 @@ def join_under_torchrun(facts: dict, wait: float) -> Group | None:
     return group
 
 
+def _gpus() -> int:
+    """How many there are, where Keras computes on one."""
+    import torch
+
+    return torch.cuda.device_count() if keras.ops.zeros(()).device.type == "cuda" else 0
+
+
 def start(kind: str, group: Group | None, host: str) -> Distribution:
     """Sets up the process group, and the averaging of the gradients."""
-    import torch
     import torch.distributed as dist
 
     if group is None:
-        if kind == "data" or (kind == "auto" and torch.cuda.device_count() > 1):
+        if kind == "data" or (_gpus() > 1 and not under_torchrun()):
             raise ValueError(
                 "On PyTorch each device has a process of its own. Start them by torchrun "
                 "--nproc-per-node N, or give --processes, --process and --coordinator; or use "

@@ -41,7 +41,8 @@ def initialize(
     Args:
         kind: `"data"`: each device has the model, and a part of each batch. `"model"`: each has a
             part of both MLPs of a Mixer (`mixer_layout`); on JAX, in one process. `"auto"`:
-            `"data"` where there are several devices or processes.
+            `"data"` where there are several devices or processes; on PyTorch several GPUs need
+            `torchrun`, and are refused without.
         processes: how many processes there are, on however many machines; by default one, or what
             `torchrun` says.
         process: number of this one, from 0; process 0 is the chief, which writes.

@@ -43,6 +43,8 @@ def as_convnet(model: keras.Model) -> MixerModel:
         A new functional model from the same images to the same output; without pooling, that is
         the map of tokens, `(batch, rows, columns, hidden_size)`.
 
+        Cut or cloned it does not know which pixels it takes; see `preprocess_input`.
+
     Raises:
         ValueError: `model` has other layers than a Mixer or in another order, an ablation of token
             mixing, or quantised weights.

@@ -16,7 +16,9 @@ _ROOTED = re.compile(
     r"(?<![\w:/.~\\])(?:file://|~\w*[/\\]|\.{1,2}[/\\]|/|\\\\|[A-Za-z]:[/\\])[^\s;,'\"]*"
 )
 # The same in brackets, as where weights were loaded from; there may be spaces in it.
-_BRACKETED = re.compile(r"\(((?:file://|~|/|\\\\|[A-Za-z]:[/\\])[^()]*)\)")
+_BRACKETED = re.compile(
+    r"\(((?:file://|~|\.{1,2}[/\\]|/|\\\\|[A-Za-z]:[/\\])(?:[^()]|\([^()]*\))*)\)"
+)
 _KNOWN = {*DATASETS, *(name for row in WEIGHTS.values() for name in row)}
 _CHOICES = ("versions", "backend", "output")  # Nothing that a user writes.
 

@@ -55,11 +55,38 @@ def make_loss(recipe: Recipe, from_logits: bool = True) -> keras.losses.Loss:
     return loss[recipe.loss](from_logits=from_logits, label_smoothing=recipe.label_smoothing)
 
 
+# What hands on probabilities as such: they stay shares of one.
+_HANDS_ON = (
+    *(keras.layers.Average, keras.layers.Dropout, keras.layers.Flatten, keras.layers.Identity),
+    keras.layers.Reshape,
+)
+
+
 def gives_logits(model: keras.Model) -> bool:
-    """Whether the last layer, in the last model of nested ones, is and has no activation."""
-    last = model
-    while isinstance(last, keras.Model):
-        last = last.layers[-1]
-    if isinstance(last, keras.layers.Softmax):
-        return False
-    return getattr(last, "activation", None) in (None, keras.activations.linear)
+    """Whether the scores of a model come out of no activation, such as softmax or sigmoid.
+
+    Looked at is the last layer, in the last model of nested ones, or what an average, dropout or
+    reshaping behind it hands on.
+    """
+    if getattr(model, "outputs", None):
+        return not all(map(_has_activation, model.outputs))
+    return (
+        gives_logits(last) if isinstance(last := model.layers[-1], keras.Model) else not _acts(last)
+    )
+
+
+def _has_activation(tensor) -> bool:
+    layer, node, _ = tensor._keras_history
+    if isinstance(layer, keras.Model):
+        return not gives_logits(layer)
+    if isinstance(layer, _HANDS_ON) or (
+        isinstance(layer, keras.layers.Activation) and not _acts(layer)
+    ):
+        return all(map(_has_activation, layer._inbound_nodes[node].input_tensors))
+    return _acts(layer)
+
+
+def _acts(layer) -> bool:
+    if isinstance(layer, keras.layers.Softmax):
+        return True
+    return getattr(layer, "activation", None) not in (None, keras.activations.linear)

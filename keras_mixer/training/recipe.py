@@ -179,7 +179,8 @@ class Recipe:
             changes.setdefault("steps", None)
             if self.warmup_steps >= 1:
                 warmup = self.warmup_steps / self.steps if self.steps else self.warmup_steps
-                if self.epochs is not None:  # Steps too, and 1 or less would be a share.
+                if self.epochs is not None and 0 < changes["epochs"] < math.inf:
+                    # In steps too, and less than 1 would be a share.
                     warmup = max(1, round(warmup * changes["epochs"] / self.epochs))
                 changes.setdefault("warmup_steps", warmup)
         elif changes.get("steps") is not None:

@@ -1,12 +1,12 @@
 """What is refused, each in one line."""
 
 import dataclasses
-import importlib.metadata
+import importlib
 
 import keras
 import pytest
 
-from keras_mixer.distribution import Distribution, initialize
+from keras_mixer.distribution import Distribution, initialize, on_torch
 from keras_mixer.distribution.start import versions
 
 BACKEND = keras.backend.backend()
@@ -57,9 +57,7 @@ def test_pytorch_has_a_process_for_each_device():
 
 @pytest.mark.skipif(BACKEND != "torch", reason="of PyTorch")
 def test_auto_does_not_leave_devices_out(monkeypatch):
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # As on a machine with two GPUs.
+    monkeypatch.setattr(on_torch, "_gpus", lambda: 2)  # As on a machine that has them.
     with pytest.raises(ValueError, match="torchrun"):
         initialize("auto")
 
@@ -67,7 +65,7 @@ def test_auto_does_not_leave_devices_out(monkeypatch):
 def test_versions_are_those_of_the_packages():
     found = versions()
     for name in ("keras", "numpy", BACKEND):
-        assert found[name] == importlib.metadata.version(name)
+        assert found[name] == importlib.import_module(name).__version__
 
 
 @pytest.mark.parametrize(

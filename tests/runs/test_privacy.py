@@ -63,6 +63,8 @@ def test_paths_with_spaces_in_brackets(someone):
         "/mnt/Acme Merger/Jane Doe/keras/Mixer-B_16.npz",
         "C:\\Users\\Jane Doe\\Mixer-B_16.npz",
         "~/Jane Doe/Mixer-B_16.npz",
+        "/mnt/Jane Doe (Acme)/keras (1)/Mixer-B_16.npz",
+        "../Jane Doe/Mixer-B_16.npz",
     ):
         config = without_private({"weights": f"weights='imagenet21k' ({place}): 4 loaded (two)"})
         assert config["weights"] == "weights='imagenet21k' (Mixer-B_16.npz): 4 loaded (two)"

@@ -37,7 +37,7 @@ def test_a_site_waits_for_each_of_its_models(own_model):
 def test_a_connection_without_a_request_is_closed(client, monkeypatch):
     address = client.base_url.host, client.base_url.port
     head = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-    monkeypatch.setattr(server, "SECONDS", 1.0)
+    monkeypatch.setattr(server, "SECONDS", 2.5)
     # uvicorn itself closes what is idle after an answer, and nothing else.
     for first, answers in ((b"", 0), (head, 0), (head + b"\r\n" + head, 1)):
         with socket.create_connection(address, timeout=10) as connection:
@@ -46,7 +46,7 @@ def test_a_connection_without_a_request_is_closed(client, monkeypatch):
             assert received.count(b"HTTP/1.1 200") == answers
     with socket.create_connection(address, timeout=10) as connection:
         for _ in range(4):  # As long as requests come.
-            time.sleep(0.4)
+            time.sleep(0.9)
             connection.sendall(head + b"\r\n")
             received = b""
             while not received.endswith(b"}"):

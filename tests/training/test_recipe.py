@@ -1,6 +1,7 @@
 """The recipes, field by field against the papers, and their schedules by closed forms."""
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -194,6 +195,9 @@ def test_replace():
     shorter = RECIPES["pretrain_imagenet_b"].replace(epochs=30)
     assert (shorter.steps, shorter.epochs, shorter.warmup_steps) == (None, 30, 1000)
     assert shorter.replace(epochs=0.001).warmup_steps == 1
+    for epochs in (0.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="`epochs` must be positive and finite"):
+            shorter.replace(epochs=epochs)
     assert RECIPES["small"].replace(epochs=3).warmup_steps == 0.01
     with pytest.raises(ValueError, match=r"`warmup_steps` must be .* below `steps` = 732"):
         RECIPES["pretrain_imagenet_b"].for_images(10_000)
