@@ -206,7 +206,12 @@ def shuffle_study(
             f"{data}: held-out top-1 with the pixels in order and in disorder",
             {"model": "left", "pixels": "left", "top-1": "right", "lost": "right"},
             [
-                (row.model, row.arm, percent(row.top_1), percent(1 - row.top_1 / first[row.model]))
+                (
+                    row.model,
+                    row.arm,
+                    percent(row.top_1),
+                    percent(1 - row.top_1 / first[row.model] if first[row.model] else None),
+                )
                 for row in rows
             ],
         )

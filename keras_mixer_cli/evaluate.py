@@ -1,6 +1,7 @@
 """`keras-mixer evaluate`"""
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -219,6 +220,15 @@ def _show(found, results, reals) -> None:
     show(title, {"all": "left", **crops}, rows)
 
 
+def _is_of_another(file: pathlib.Path, one) -> bool:
+    """Whether a file is an evaluation of other data, such as another folder of the same name."""
+    try:
+        there = json.loads(file.read_text())
+        return (there["data"], there["model"]) != (one.data, one.model)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # None, or half of one.
+
+
 def _draw(output: pathlib.Path, one, result, content: dict) -> None:
     """Writes the pictures of an evaluation, and its numbers."""
     from keras_mixer import evaluation
@@ -226,7 +236,10 @@ def _draw(output: pathlib.Path, one, result, content: dict) -> None:
     from keras_mixer.writing import write_text
 
     data = os.path.basename(one.data) if os.path.isabs(one.data) else one.data
-    folder = output / re.sub(r"[^\w.-]", "_", f"{data}-{one.crop}")
+    name = re.sub(r"[^\w.-]", "_", f"{data}-{one.crop}")
+    if _is_of_another(output / name / "evaluation.json", one):
+        name += f"-{hashlib.sha256(f'{one.model} {one.data}'.encode()).hexdigest()[:8]}"
+    folder = output / name
     folder.mkdir(parents=True, exist_ok=True)
     confusion = figures.confusion(result.labels, result.predicted, one.label_names)
     figures.save(confusion, folder / "confusion.png")

@@ -1,5 +1,6 @@
 """Data sets of TensorFlow Datasets, which TensorFlow prepares and anything can read."""
 
+import errno
 import functools
 import hashlib
 import os
@@ -38,8 +39,8 @@ def load_tfds(
     Raises:
         ModuleNotFoundError: tensorflow-datasets is not installed; or TensorFlow, which preparing
             takes.
-        ConnectionError: it has not been prepared and its host cannot be reached; the message says
-            where to put it.
+        ConnectionError: it has not been prepared and its host cannot be reached, or preparing it
+            fails; the message says where to put it.
         FileNotFoundError: it has to be downloaded by hand; the message says from where.
     """
     builder = prepared_builder(row, data_dir)
@@ -129,7 +130,16 @@ def _prepare(row: Dataset, builder) -> None:
             f"into {_manual_folder(builder)}: {' '.join(by_hand.split())} Or {place}"
         )
     _check_reachable(row, builder, place)
-    builder.download_and_prepare()
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # Of the network, an archive, a file that is not there: many kinds.
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConnectionError(
+            f"{row.name} is not prepared in {builder.data_dir}, and could not be: {first} "
+            f"Mend that, or {place}"
+        ) from error
 
 
 def _manual_folder(builder) -> str:

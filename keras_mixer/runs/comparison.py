@@ -112,6 +112,8 @@ def compare(
         where = f"{device.device}, {keras.backend.backend()}"
         data, images = first.data, runs[next(iter(runs))].config["metrics"]["test_images"]
         what = f"{data}: top-1 of {images:,} test images"
+        if first.recipe.holds_out:
+            what += "; lines: of a tenth of the training images"
         save(
             tradeoff(rows, "training_seconds", f"{what} against training time\n({where})"),
             path / "accuracy_cost.png",
@@ -148,6 +150,7 @@ def _file(name: str) -> str:
 
 def _compared(name: str, request: Request, done: Run, profile: profiling.Profile) -> Compared:
     metrics, history = done.config["metrics"], read_history(done.path)
+    seconds = done.config["round_seconds"]
     seeds = done.config.get("seeds")
     images = history[-1]["step"] * done.config["recipe"]["batch_size"]
     assert profile.training is not None
@@ -163,6 +166,8 @@ def _compared(name: str, request: Request, done: Run, profile: profiling.Profile
         inference=best.images_per_second if (best := profile.inference.best) else None,
         training=best.images_per_second if (best := profile.training.best) else None,
         history=tuple(
-            (done.config["round_seconds"][str(row["step"])], row["val_top_1"]) for row in history
+            (seconds[str(row["step"])], row["val_top_1"])
+            for row in history
+            if str(row["step"]) in seconds  # A kill between two files may have lost it.
         ),
     )

@@ -127,6 +127,8 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
 
     if request.sweep:
         dev = place.load(request.data, callbacks, dev=True)
+        if request.cache:
+            dev = dataclasses.replace(dev, train=dev.train.cached())
         sweep = path / "sweep"
         recipe, config["sweep"] = choose_rate(sweep, recipe, dev, request.seed, train, say)
     config["recipe"] = dataclasses.asdict(recipe)

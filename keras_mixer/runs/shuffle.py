@@ -132,7 +132,10 @@ def shuffle_study(
                 curve = tuple(zip(history["step"], history["val_top_1"], strict=True))
                 rows.append(Shuffled(name, arm, result["top_1"], curve))
         config["curves"] = [dataclasses.asdict(row) for row in rows]
-        title = f"{data_name}: {len(data.test):,} held-out images, pixels in order and in disorder"
+        images = "a tenth of the training images, held out"
+        if not recipe.holds_out:
+            images = f"{len(data.test):,} held-out images"
+        title = f"{data_name}: {images}, pixels in order and in disorder"
         curves = {(row.model, row.arm): row.curve for row in rows}
         save(disorder(curves, title), path / "shuffle.png")
     return path, tuple(rows)

@@ -141,7 +141,7 @@ def _judged_on(
     """What is trained on, and what is judged on after each round."""
     if validation is not None:
         return data, validation
-    if not (recipe.keep_best or recipe.early_stopping):
+    if not recipe.holds_out:
         return data, data.test
     train, held = hold_out(data.train, 0.1, seed=1)
     return dataclasses.replace(data, train=train), held

@@ -200,6 +200,11 @@ class Recipe:
         warmup = int(warmup * steps) if warmup < 1 else int(warmup)
         return dataclasses.replace(self, steps=steps, epochs=None, warmup_steps=warmup)
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether a tenth of the training images is what rounds are judged on."""
+        return self.keep_best or self.early_stopping > 0
+
     def rounds(self) -> list[int]:
         """The optimiser steps after which the model is judged; the last one ends the run."""
         assert self.steps is not None

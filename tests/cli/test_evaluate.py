@@ -39,6 +39,19 @@ def command(run_command):
     return lambda *arguments: run_command("evaluate", *arguments)
 
 
+def test_another_folder_of_that_name_overwrites_nothing(judged, command, tmp_path):
+    run = shutil.copytree(judged / "run", tmp_path / "run")
+    shutil.copytree(judged / "pictures", tmp_path / "other" / "pictures")
+    folders = [judged / "pictures", tmp_path / "other" / "pictures"]
+    for folder in [*folders, *folders]:
+        code, _, err = command(run, folder)
+        assert code == 0, err
+    written = (run / "evaluation").glob("*/evaluation.json")
+    assert sorted(json.loads(file.read_text())["data"] for file in written) == sorted(
+        map(str, folders)
+    )
+
+
 def test_a_run_and_its_predictions(judged, command, tmp_path):
     """Both crops side by side; the files that are written hold the same, without the model."""
     run = judged / "run"

@@ -1,5 +1,6 @@
 """Data sets in files of TensorFlow Datasets' own formats, with few and small pictures."""
 
+import errno
 import json
 import pathlib
 import socket
@@ -367,6 +368,32 @@ def test_manual_downloads_are_explained(name, tmp_path):
         data.load(name, tmp_path)
     assert str(tmp_path / "downloads" / "manual") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("error", [AssertionError("ImageNet requires\nmore"), OSError("refused")])
+def test_what_cannot_be_prepared_is_said(error, tmp_path, monkeypatch):
+    def fail(self):
+        raise error
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # Then nobody asks for the host.
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(
+        ConnectionError, match=r"^pets is not prepared in .*, and could not"
+    ) as told:
+        data.load("pets", tmp_path)
+    assert str(error).splitlines()[0] in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_full_disk_while_preparing_is_no_matter_of_the_network(tmp_path, monkeypatch):
+    def fail(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(OSError, match="No space left") as told:
+        data.load("pets", tmp_path)
+    assert not isinstance(told.value, ConnectionError)
 
 
 # The files themselves.

@@ -10,6 +10,7 @@ import pytest
 
 import keras_mixer
 from keras_mixer import runs
+from keras_mixer.runs.directory import write_config
 from keras_mixer.training import RECIPES, Recipe
 from keras_mixer.training.keeper import RunCallback
 
@@ -226,6 +227,14 @@ def test_compare(image_folder, tmp_path):
     config = json.loads((path / "study.json").read_text())
     assert config["finished"] is True
     assert config["compared"][1]["macs"] == rows[1].macs
+    # A kill between the history and run.json loses the time of a round; the comparison goes on.
+    write_config(path, {**config, "finished": False}, "study.json")
+    own = runs.load_run(path / "mixer_ti4").config
+    del own["round_seconds"]["2"]
+    write_config(path / "mixer_ti4", own)
+    _, again = runs.compare(requests, place, batch_sizes=(1, 4), rounds=1, say=quiet)
+    assert again[0].history == rows[0].history[1:]
+    assert again[1].history == rows[1].history
 
 
 class Greedy(keras.layers.Layer):
