@@ -16,7 +16,8 @@ MANIFESTS = [CLUSTER / "job.yaml", CLUSTER / "job_torch.yaml"]
 # Stand for Slurm's: srun runs its command once for each task, scontrol knows the machines. With
 # TOLD, a file, the run goes on until the script, which is signalled, has had scancel stop it.
 STAND_INS = {
-    "srun": "export SCRIPT=$PPID; shift; status=0; for ((i = 0; i < SLURM_NTASKS; i++)); do "
+    "srun": "export SCRIPT=$PPID; shift; status=$((SRUN_CPUS_PER_TASK != 64)); "
+    "for ((i = 0; i < SLURM_NTASKS; i++)); do "
     'SLURM_PROCID=$i "$@" || status=$?; done; exit $status',
     "scontrol": 'if [[ $1 == show ]]; then printf "node%s\\n" 7 8; else echo "scontrol $*"; fi',
     "scancel": 'echo "scancel $*"; touch "$TOLD"',
@@ -30,6 +31,7 @@ JOB = {
     "SLURM_NTASKS": "2",
     "SLURM_NNODES": "2",
     "SLURM_GPUS_ON_NODE": "8",
+    "SLURM_CPUS_ON_NODE": "64",
 }
 
 
@@ -71,7 +73,7 @@ def command(path):
 def test_bash_takes_the_script():
     subprocess.run(["bash", "-n", SCRIPT], check=True)
     options = [line for line in SCRIPT.read_text().splitlines() if line.startswith("#SBATCH")]
-    assert len(options) == 9
+    assert len(options) == 10
     assert all(re.fullmatch(r"#SBATCH --[a-z-]+(=\S+)?", option) for option in options)
 
 
