@@ -103,7 +103,12 @@ async function ask() {
   try {
     const { predictions } = await post(`models/${number}/classify?top=5`, signal);
     showClasses(predictions[0]);
-    explained = await post(`models/${number}/explain`, signal);
+    const found = await post(`models/${number}/explain`, signal);
+    const seen = new Image();
+    seen.src = found.image;
+    await seen.decode();
+    if (signal.aborted) return;
+    explained = { ...found, seen };
     showWhy();
   } catch (error) {
     if (!signal.aborted) fail(error.message);
@@ -190,37 +195,33 @@ function showWhy() {
 
 function drawMap() {
   if (!explained) return;
-  const { image, image_size: [height, width], drops, window: covered, stride } = explained;
+  const { seen, image_size: [height, width], drops, window: covered, stride } = explained;
   const canvas = $("map");
   const scale = Math.max(1, Math.floor(512 / Math.max(width, height)));
-  const seen = new Image();
-  seen.onload = () => {
-    canvas.width = width * scale;
-    canvas.height = height * scale;
-    canvas.classList.toggle("small", width <= SMALL);
-    const pen = canvas.getContext("2d", { alpha: false });
-    pen.fillStyle = "white";
-    pen.fillRect(0, 0, canvas.width, canvas.height);
-    pen.imageSmoothingEnabled = false;
-    pen.globalAlpha = $("overlay").checked ? 0.5 : 1; // Colours would not be seen on black.
-    pen.drawImage(seen, 0, 0, canvas.width, canvas.height);
-    pen.globalAlpha = 1;
-    if (!$("overlay").checked) return;
-    const most = Math.max(...drops.flat().map(Math.abs)) || 1;
-    drops.forEach((line, row) =>
-      line.forEach((drop, column) => {
-        pen.fillStyle = `rgba(${drop > 0 ? RED : BLUE}, ${(0.75 * Math.abs(drop)) / most})`;
-        // A window is drawn as a tile of one stride about its own centre.
-        pen.fillRect(
-          (column * stride[1] + (covered[1] - stride[1]) / 2) * scale,
-          (row * stride[0] + (covered[0] - stride[0]) / 2) * scale,
-          stride[1] * scale,
-          stride[0] * scale,
-        );
-      }),
-    );
-  };
-  seen.src = image;
+  canvas.width = width * scale;
+  canvas.height = height * scale;
+  canvas.classList.toggle("small", width <= SMALL);
+  const pen = canvas.getContext("2d", { alpha: false });
+  pen.fillStyle = "white";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.imageSmoothingEnabled = false;
+  pen.globalAlpha = $("overlay").checked ? 0.5 : 1; // Colours would not be seen on black.
+  pen.drawImage(seen, 0, 0, canvas.width, canvas.height);
+  pen.globalAlpha = 1;
+  if (!$("overlay").checked) return;
+  const most = Math.max(...drops.flat().map(Math.abs)) || 1;
+  drops.forEach((line, row) =>
+    line.forEach((drop, column) => {
+      pen.fillStyle = `rgba(${drop > 0 ? RED : BLUE}, ${(0.75 * Math.abs(drop)) / most})`;
+      // A window is drawn as a tile of one stride about its own centre.
+      pen.fillRect(
+        (column * stride[1] + (covered[1] - stride[1]) / 2) * scale,
+        (row * stride[0] + (covered[0] - stride[0]) / 2) * scale,
+        stride[1] * scale,
+        stride[0] * scale,
+      );
+    }),
+  );
 }
 
 function showUnits(blocks, note) {
