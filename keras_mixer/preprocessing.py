@@ -29,7 +29,12 @@ def preprocess_input(x, weights=None):
         ValueError: `x` is neither an array nor a tensor, `weights` are unknown, or a model has
             parts that take other pixels.
     """
-    divisor, offset = _rule(weights)
+    return prepared(x, rule_of(weights))
+
+
+def prepared(x, rule: tuple[float, float]):
+    """What `preprocess_input` gives, by a rule that was found before, as for many pictures."""
+    divisor, offset = rule
     if hasattr(x, "__array_interface__") or isinstance(x, list | tuple | int | float):
         x = np.asarray(x)
         return (x if x.dtype.kind == "f" else x.astype("float32")) / divisor + offset
@@ -42,7 +47,7 @@ def preprocess_input(x, weights=None):
 
 def scale_and_offset(weights) -> tuple[float, float]:
     """What `preprocess_input` does for such weights, as `x * scale + offset`."""
-    divisor, offset = _rule(weights)
+    divisor, offset = rule_of(weights)
     return 1 / divisor, offset
 
 
@@ -101,8 +106,8 @@ def _readers(model) -> list[tuple[bool, WeightsRecord | None]]:
     return read or wholes
 
 
-def _rule(weights) -> tuple[float, float]:
-    """The divisor of the pixels and what is then added."""
+def rule_of(weights) -> tuple[float, float]:
+    """The divisor of the pixels and what is then added, for weights as in `preprocess_input`."""
     readers = _readers(weights) if hasattr(weights, "layers") else [(False, record_of(weights))]
     rules = {(1.0, 0.0) if prepares else _numbers(record) for prepares, record in readers}
     if len(rules) > 1:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_mixer.data import mixing
 from keras_mixer.data.images import Split
 from keras_mixer.data.transforms import DEFAULT, Resampling
-from keras_mixer.preprocessing import preprocess_input, record_of
+from keras_mixer.preprocessing import prepared, record_of, rule_of
 
 AHEAD = 2  # Batches that are being decoded, and as many that wait, while another one trains.
 
@@ -42,6 +42,7 @@ class DecodedAhead(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.weights = weights
         self._how = resampling_of(weights)
+        self._rule = rule_of(weights)
         self._decode = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
         self._finish = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="finish")
         self._pending: dict[int, list] = {}
@@ -68,9 +69,9 @@ class DecodedAhead(keras.utils.PyDataset):
         x = np.empty((len(images) - before, *self.image_size, 3), "float32")
 
         def finish(i: int) -> None:
-            x[i] = preprocess_input(images[before + i], self.weights)
+            x[i] = prepared(images[before + i], self._rule)
             if blend is not None:
-                x[i] = blend.images(x[i], preprocess_input(images[i], self.weights))
+                x[i] = blend.images(x[i], prepared(images[i], self._rule))
 
         list(self._finish.map(finish, range(len(x))))
         if blend is not None:

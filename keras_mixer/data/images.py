@@ -243,17 +243,6 @@ class Split:
         return Split(pictures, self.labels, self.names)
 
 
-class Unlabelled(Split):
-    """The pictures of a split, all with the label 0."""
-
-    def __init__(self, split: Split):
-        super().__init__(split.pictures, np.zeros(len(split), int), split.names)
-        self._split = split
-
-    def __getitem__(self, index: int) -> tuple["Image", int]:
-        return self._split[index][0], 0
-
-
 @dataclasses.dataclass(frozen=True)
 class ImageData:
     """A data set for classification.

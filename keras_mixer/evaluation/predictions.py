@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from keras_mixer.data import EvaluationBatches, Split
-from keras_mixer.data.images import Unlabelled
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.distribution import current, on_this_process
@@ -168,6 +167,17 @@ def picture_names(split: Split) -> Sequence[str]:
     return split.file_names if isinstance(split, RecordSplit) else split.names
 
 
+class _Unlabelled(Split):
+    """The pictures of a split, all with the label 0."""
+
+    def __init__(self, split: Split):
+        super().__init__(split.pictures, np.zeros(len(split), int), split.names)
+        self._split = split
+
+    def __getitem__(self, index: int) -> tuple:
+        return self._split[index][0], 0
+
+
 def predict(
     model: keras.Model,
     split: Split,
@@ -192,7 +202,7 @@ def predict(
     """
     parts = current().replicas
     batches = EvaluationBatches(
-        Unlabelled(split),
+        _Unlabelled(split),
         model.output_shape[-1],
         image_size(model),
         -(-batch_size // parts) * parts,
