@@ -7,7 +7,7 @@ import pytest
 from chance import even, half, independent, numbered, same_mean
 from PIL import Image
 
-from keras_mixer.data import Split, TrainingBatches, mixing, randaugment, transforms
+from keras_mixer.data import Split, TrainingBatches, hold_out, mixing, randaugment, transforms
 
 IMAGES, SIZE = 16, (21, 35)  # As large again by 8/7: 24x40, so 4 and 6 places for a window.
 NOISE = np.random.default_rng(3).integers(0, 256, (24, 40, 3), dtype="uint8")
@@ -238,3 +238,16 @@ def test_each_pass_is_an_order_of_its_own():
     assert even(counts)
     for axis in (0, 1):
         assert independent(orders, axis)
+
+
+def test_any_image_of_a_class_may_be_held_out():
+    labels = np.array([0] * 6 + [1] * 10)
+    names = [str(i) for i in range(16)]
+    split = Split([NOISE] * 16, labels, names)
+    held = np.zeros((200, 16), int)
+    for seed in range(200):
+        for name in hold_out(split, 0.3, seed)[1].names:
+            held[seed, int(name)] = 1
+    assert even(held[:, :6].sum(axis=0))
+    assert even(held[:, 6:].sum(axis=0))
+    assert independent(held, 0)
