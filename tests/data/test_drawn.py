@@ -20,35 +20,35 @@ DRAWN = {
     "one change": {**OFF, "randaugment": (1, 9.0)},
     "two changes": {**OFF, "randaugment": (2, 9.0)},
 }
-AXES = {"seed": 0, "pass": 1, "image": 2}
+AXES = {"seed": 0, "epoch": 1, "image": 2}
 
 
-def batches(options, seed, *, passes=8, size=IMAGES, batch_size=IMAGES):
+def batches(options, seed, *, epochs=8, size=IMAGES, batch_size=IMAGES):
     split = Split([NOISE] * size, np.arange(size), [str(i) for i in range(size)])
-    steps = passes * size // batch_size
+    steps = epochs * size // batch_size
     return TrainingBatches(split, size, SIZE, batch_size, steps=steps, seed=seed, **options)
 
 
-def images_of(options, seeds=8, passes=8):
-    """`(seed, pass, image, ...)`: the same picture every time, so they tell what was drawn."""
-    found = np.empty((seeds, passes, IMAGES, *SIZE, 3), "float32")
-    for seed, number in itertools.product(range(seeds), range(passes)):
+def images_of(options, seeds=8, epochs=8):
+    """`(seed, epoch, image, ...)`: of the same image every time, so they tell what was drawn."""
+    found = np.empty((seeds, epochs, IMAGES, *SIZE, 3), "float32")
+    for seed, number in itertools.product(range(seeds), range(epochs)):
         if number == 0:
-            made = batches(options, seed, passes=passes)
+            made = batches(options, seed, epochs=epochs)
         x, y = made[number]
         found[seed, number, y.argmax(1)] = x
     return found
 
 
 @pytest.mark.parametrize("kind", DRAWN)
-def test_every_seed_pass_and_image_has_draws_of_its_own(kind):
+def test_every_seed_epoch_and_image_has_draws_of_its_own(kind):
     numbers = numbered(images_of(DRAWN[kind]), 3)
     for axis, place in AXES.items():
         assert independent(numbers, place), axis
 
 
 def test_windows_and_flips_are_even_and_independent_of_each_other():
-    """Every place of the window, the last ones too, flipped or not, in each half of the passes."""
+    """Every place of the window, the last ones too, flipped or not."""
     rows, columns = np.mgrid[:24, :40].astype("uint8")
     ramp = np.dstack([5 * rows, 5 * columns, rows])
     split = Split([ramp] * IMAGES, np.arange(IMAGES), [str(i) for i in range(IMAGES)])
@@ -83,7 +83,7 @@ def test_a_window_takes_every_place(size):
 
 
 def boxes_of(monkeypatch, width, height, draws, seed):
-    """What Inception crop takes of a picture: `(left, top, right, bottom)`, `(draws, 4)`."""
+    """What Inception crop takes of an image: `(left, top, right, bottom)`, `(draws, 4)`."""
     boxes = []
     monkeypatch.setattr(
         transforms, "resize", lambda image, size, how, box=None: boxes.append(box) or image
@@ -132,8 +132,8 @@ def test_inception_boxes_lie_anywhere_up_to_the_last_place(width, height, monkey
 
 def weights_of(options, seed, count=64, size=8):
     """Each image's share of its own label, batch by batch: `(batch, image)`."""
-    mixed = batches({**OFF, **options}, seed, passes=count, size=size, batch_size=size)
-    plain = batches(OFF, seed, passes=count, size=size, batch_size=size)
+    mixed = batches({**OFF, **options}, seed, epochs=count, size=size, batch_size=size)
+    plain = batches(OFF, seed, epochs=count, size=size, batch_size=size)
     return np.array([(mixed[i][1] * plain[i][1]).sum(axis=1) for i in range(count)])
 
 
@@ -153,7 +153,7 @@ def test_each_batch_of_each_seed_has_a_blend_of_its_own(options):
 def test_blends_have_the_stated_distribution(alpha):
     """CutMix's box has an area of 1 - w, so sides of its root, before the border cuts it off.
 
-    A side of s (as a share of the picture's) about a uniform centre keeps s - s^2 / 4 on average.
+    A side of s (as a share of the image's) about a uniform center keeps s - s^2 / 4 on average.
     """
     rng, other = np.random.default_rng(0), np.random.default_rng(1)
     weights = other.beta(alpha, alpha, 100_000)
@@ -220,14 +220,14 @@ def test_cutout_is_centred_on_every_pixel():
     assert even(counts)
 
 
-def test_each_pass_is_an_order_of_its_own():
-    """Each image comes at each place as often, whatever the pass, the seed and the pass before."""
+def test_each_epoch_is_an_order_of_its_own():
+    """Each image comes at each place as often, whatever the seed and the epoch before."""
     size = 12
     orders = np.array(
         [
             [batch.argmax(1) for batch in (made[i][1] for i in range(20))]
             for made in (
-                batches(OFF, seed, passes=20, size=size, batch_size=size) for seed in range(12)
+                batches(OFF, seed, epochs=20, size=size, batch_size=size) for seed in range(12)
             )
         ]
     )

@@ -37,12 +37,12 @@ def middle(pixels, size):
 
 @pytest.mark.parametrize("crop", ["resize_crop", "resmall_crop"])
 def test_a_crop_is_the_middle_whatever_the_margin(crop):
-    """Of a picture that is as large as the crop wants it, so that no pixel is changed."""
+    """Of an image that is as large as the crop wants it, so that no pixel is changed."""
     odd = 0
     for size in SIZES:
         tall, wide = enlarged(size)
         longer = [(tall, wide)]
-        if crop == "resmall_crop":  # The longer side of the picture may be anything.
+        if crop == "resmall_crop":  # The longer side of the image may be anything.
             longer += [(tall, wide + more) for more in (1, 2, 7)] + [(tall + 3, wide)]
         for height, width in longer:
             picture = ramp(height, width)

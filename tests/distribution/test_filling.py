@@ -59,7 +59,7 @@ def test_a_head_from_linear_regression(model, pictures, cut_in_parts):
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 def test_the_figures_of_a_round(model, pictures, loss):
-    """What `fit` says of held-out images is what is computed of the images alone."""
+    """What `fit` says of the validation set is what is computed of its images."""
     recipe = Recipe("mine", "a test", loss=loss)
     model.compile(loss=make_loss(recipe), weighted_metrics=[], metrics=[Top1(name="top_1")])
 

@@ -27,14 +27,14 @@ def test_the_tolerance_by_itself():
 
 
 @pytest.mark.parametrize("images", [1, 64, 1000])
-def test_every_picture_must_be_of_the_same_class(images):
+def test_every_image_must_be_of_the_same_class(images):
     agreement = (images - 1) / images
     assert comparison(images).problem() is None
     assert "names the same class for" in comparison(images, agreement=agreement).problem()
 
 
 @pytest.mark.parametrize("images", [100, 200, 700, 1000, 2900, 50_000])
-def test_a_hundredth_of_the_top_1_is_too_much_and_a_picture_less_is_not(images):
+def test_a_hundredth_of_the_top_1_is_too_much_and_an_image_less_is_not(images):
     """Whatever the top-1 is: 0.29 - 0.28 is below 0.01 in floating point."""
     hundredth = round(INT8_LOSS * images)
     assert hundredth * 100 == images

@@ -23,8 +23,8 @@ def small(own_model):
         yield one
 
 
-def picture_of(length, width=30, height=20):
-    """A PNG of so many bytes; what follows its end is no part of the picture."""
+def image_of(length, width=30, height=20):
+    """A PNG of so many bytes; what follows its end is no part of the image."""
     whole = encoded(np.zeros((height, width, 3), "uint8"))
     return whole + bytes(length - len(whole))
 
@@ -37,7 +37,7 @@ def in_parts(data):
 @pytest.mark.parametrize("send", [bytes, in_parts], ids=["whole", "in parts"])
 @pytest.mark.parametrize(("more", "status"), [(-1, 200), (0, 200), (1, 413)])
 def test_bytes_of_a_body(send, more, status, small):
-    answer = small.classify(send(picture_of(BYTES + more)))
+    answer = small.classify(send(image_of(BYTES + more)))
     assert answer.status_code == status, answer.text
     if status == 413:
         assert f"longer than the {BYTES} bytes allowed" in answer.json()["detail"]
@@ -46,7 +46,7 @@ def test_bytes_of_a_body(send, more, status, small):
 @pytest.mark.parametrize("send", [bytes, in_parts], ids=["whole", "in parts"])
 @pytest.mark.parametrize(("more", "status"), [(-1, 200), (0, 200), (1, 413)])
 def test_bytes_of_a_body_of_json(send, more, status, small):
-    body = json.dumps({"images": [base64.b64encode(picture_of(900)).decode()]}).encode()
+    body = json.dumps({"images": [base64.b64encode(image_of(900)).decode()]}).encode()
     body += b" " * (BYTES + more - len(body))
     assert small.classify(send(body), "application/json").status_code == status
 
@@ -55,7 +55,7 @@ def test_bytes_of_a_body_of_json(send, more, status, small):
     ("width", "height", "status"),
     [(30, 20, 200), (20, 30, 200), (599, 1, 422), (25, 24, 200), (601, 7, 422), (28, 21, 200)],
 )
-def test_pixels_of_a_picture(width, height, status, small):
+def test_pixels_of_an_image(width, height, status, small):
     """The product of both sides, and a strip is refused for itself."""
     assert small.classify(encoded(np.zeros((height, width, 3), "uint8"))).status_code == status
 
@@ -64,12 +64,12 @@ def test_pixels_of_a_picture(width, height, status, small):
 def test_pixels_that_are_allowed(pixels, status, own_model):
     classifier = serving.Classifier(own_model, LABELS)
     with served(classifier, max_pixels=pixels) as client:
-        assert client.classify(picture_of(900)).status_code == status
+        assert client.classify(image_of(900)).status_code == status
 
 
 @pytest.mark.parametrize(("count", "status"), [(BATCH - 1, 200), (BATCH, 200), (BATCH + 1, 422)])
-def test_pictures_of_a_request(count, status, small):
-    one = base64.b64encode(picture_of(900)).decode()
+def test_images_of_a_request(count, status, small):
+    one = base64.b64encode(image_of(900)).decode()
     answer = small.classify(json.dumps({"images": [one] * count}), "application/json")
     assert answer.status_code == status
     if status == 200:
@@ -78,13 +78,13 @@ def test_pictures_of_a_request(count, status, small):
 
 @pytest.mark.parametrize(("top", "rows"), [(1, 1), (4, 4), (5, 5), (6, 5)])
 def test_classes_of_an_answer(top, rows, small):
-    (found,) = small.classify(picture_of(900), top=top).json()["predictions"]
+    (found,) = small.classify(image_of(900), top=top).json()["predictions"]
     assert len(found) == rows
 
 
 def test_bytes_of_an_upload():
     """The same limits where no server is around."""
-    data = picture_of(900)
+    data = image_of(900)
     for allowed in (900, 901):
         assert read_upload(data, max_bytes=allowed).shape == (20, 30, 3)
     with pytest.raises(UnreadableImageError, match="900 bytes and at most 899 are allowed"):
@@ -99,7 +99,7 @@ def test_requests_of_an_address(rate, own_model):
         site.ready.result(60)
         headers = {"Content-Type": "image/png"}
         answers = [
-            client.post("/models/0/classify", content=picture_of(900), headers=headers)
+            client.post("/models/0/classify", content=image_of(900), headers=headers)
             for _ in range(rate + 1)
         ]
         assert [answer.status_code for answer in answers] == [200] * rate + [429]
@@ -127,7 +127,7 @@ def test_a_batch_and_its_places():
         batcher.close()
 
 
-def test_a_picture_of_any_mode_is_counted_in_pixels_alone(small):
+def test_an_image_of_any_mode_is_counted_in_pixels(small):
     for mode in ("1", "L", "P", "RGB", "RGBA"):
         assert small.classify(encoded(Image.new(mode, (30, 20)))).status_code == 200
         assert small.classify(encoded(Image.new(mode, (30, 21)))).status_code == 422
