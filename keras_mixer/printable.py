@@ -52,7 +52,8 @@ def without_secrets(text: object, *secrets: str | None) -> str:
         secrets: what else must not stand there, such as tokens.
     """
     text = str(text)
-    for secret in {form for one in secrets if one for form in (one, one.strip()) if form}:
+    forms = {form for one in secrets if one for form in (one, one.strip()) if form}
+    for secret in sorted(forms, key=len, reverse=True):
         text = text.replace(secret, "***")
 
     def clean(match: re.Match) -> str:

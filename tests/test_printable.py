@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from keras_mixer.printable import one_line, printable
+from keras_mixer.printable import one_line, printable, split_login, without_secrets
 
 EVERY = [*map(chr, range(sys.maxunicode + 1))]
 
@@ -43,3 +43,51 @@ def test_length_is_bounded():
 
 def test_lines_of_a_message_become_one():
     assert one_line(ValueError(" first \n\n  second\x1b[2J\r\n")) == r"first second\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://me:SECRET@host/file", "http://***@host/file"),
+        ("HTTPS://SECRET@host", "HTTPS://***@host"),
+        ("http://:SECRET@host:80/", "http://***@host:80/"),
+        ("http://me:SECRET@SECRET@host/a@b", "http://***@host/a@b"),
+        ("http://me:SECRET/SECRET@host/x", "http://***@host/x"),
+        ("http://me:SECRET'\"<SECRET@host/x", "http://***@host/x"),
+        ("http://me:SECRET@[::1]:80/x", "http://***@[::1]:80/x"),
+        ("https://host/x?X-Amz-Signature=SECRET&a=SECRET#SECRET", "https://host/x?***"),
+        ("https://host/x#token=SECRET", "https://host/x#***"),
+        ('see "https://me:SECRET@host/x?y=SECRET"SECRET, and', 'see "https://***@host/x?***, and'),
+        ("url 'https://host/x?y=SECRET'.", "url 'https://host/x?***'."),
+        ("a http://u:SECRET@h: b (http://u:SECRET@h)", "a http://***@h: b (http://***@h)"),
+        ("URL('http://me:[secure]@host')", "URL('http://***@host')"),
+        *[(same, same) for same in ("hf://user/name@v1", "http://host:8000/a@b", "a@b", "x?y", "")],
+        *[(same, same) for same in ("http://[::1]:80/a@b", "file:///x/a:b@c", "http://host:80")],
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(text, expected):
+    assert without_secrets(text) == one_line(text) == expected
+    assert without_secrets(expected) == expected
+
+
+def test_other_secrets_are_not_shown():
+    text = "no Bearer hf_abc, hf_abc\n or x"
+    assert without_secrets(text, "hf_abc\n", None, "") == "no Bearer ***, *** or x"
+
+
+@pytest.mark.parametrize(
+    ("address", "place", "login"),
+    [
+        ("http://host:80/x@y", "http://host:80/x@y", None),
+        ("http://[::1]:80", "http://[::1]:80", None),
+        ("http://[", "http://[", None),
+        ("http://me:p%40ss%2F@host/x", "http://host/x", ("me", "p@ss/")),
+        ("http://me:p/a ss@host/x", "http://host/x", ("me", "p/a ss")),
+        ("http://me:a:b@c@host", "http://host", ("me", "a:b@c")),
+        ("http://me@host", "http://host", ("me", "")),
+        ("me:pass@host/x", "host/x", ("me", "pass")),
+        ("", "", None),
+    ],
+)
+def test_a_login_stands_apart_from_its_address(address, place, login):
+    assert split_login(address) == (place, login)
