@@ -82,7 +82,8 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
         click.echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
         warn_if_open(host)
         service.ready.add_done_callback(say_ready)
-        serving.serve(serving.create_app(service), service.ready, bound)
+        app = serving.create_app(service, host=bound.getsockname()[0])
+        serving.serve(app, service.ready, bound)
 
 
 def _read(labels: str) -> list[str]:

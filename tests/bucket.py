@@ -4,9 +4,10 @@ import base64
 import dataclasses
 import hashlib
 import http.server
+import os
 import re
+import ssl
 import threading
-import time
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -27,8 +28,10 @@ class File:
         length: whether `Content-Length` is sent.
         chunk: bytes sent at once.
         delay: seconds before each chunk.
+        head_delay: seconds before the answer to HEAD.
         faults: what goes wrong, one a request: `("status", 503)`, `("cut", bytes)`,
-            `("stall", bytes)`, `("redirect", path)` or `()` for nothing.
+            `("stall", bytes)`, `("redirect", path)`, `("raw", bytes)` for a whole answer,
+            `("drip", bytes)` for the same byte by byte, or `()` for nothing.
         always: what goes wrong thereafter.
         headers: further ones.
     """
@@ -44,6 +47,7 @@ class File:
     length: bool = True
     chunk: int = 1 << 16
     delay: float = 0.0
+    head_delay: float = 0.0
     faults: list[tuple] = dataclasses.field(default_factory=list)
     always: tuple = ()
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -75,23 +79,38 @@ class Request:
     path: str
     range: str | None
     if_range: str | None
+    login: str | None = None
     sent: int = 0
 
 
 class Bucket:
-    """Serves `files`, a `{path: File}`, and notes the `requests`; used in a `with` statement."""
+    """Serves `files`, a `{path: File}`, and notes the `requests`; used in a `with` statement.
 
-    def __init__(self) -> None:
+    Args:
+        certificate: a file with a key and a certificate, for HTTPS.
+
+    Attributes:
+        login: what `Authorization` must say, or `None`.
+    """
+
+    def __init__(self, certificate: os.PathLike | None = None) -> None:
+        self.certificate = certificate
+        self.login: str | None = None
         self.files: dict[str, File] = {}
         self.requests: list[Request] = []
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.bucket = self
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        scheme = "https" if self.certificate else "http"
+        return f"{scheme}://127.0.0.1:{self._server.server_port}"
 
     def gets(self, path: str) -> list[Request]:
         """The GET requests for `path`, in order."""
@@ -136,13 +155,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         file = self.server.bucket.files.get(self.path)
         self._note()
+        if self._stranger():
+            return None
         if file is None:
             return self._end(404, [("X-Error-Code", "EntryNotFound")])
+        self.server.bucket.closing.wait(file.head_delay)
         return self._end(200, [*file.described(), ("Content-Length", str(len(file.content)))])
 
     def do_GET(self) -> None:
         file = self.server.bucket.files.get(self.path)
         note = self._note()
+        if self._stranger():
+            return None
         if file is None:
             return self._end(404, [("Content-Length", "0"), ("X-Error-Code", "EntryNotFound")])
         fault = file.faults.pop(0) if file.faults else file.always
@@ -151,6 +175,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._end(value, [("Content-Length", "0")])
         if kind == "redirect":
             return self._end(302, [("Location", value), ("Content-Length", "0")])
+
+        if kind == "raw":
+            return self._send(value, dataclasses.replace(file, delay=0), note)
+        if kind == "drip":
+            return self._send(value, dataclasses.replace(file, chunk=1, delay=0.05), note)
 
         total, start = len(file.content), self._start(file)
         if start is not None and start >= total:
@@ -171,10 +200,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _note(self) -> Request:
         request = Request(
-            self.command, self.path, self.headers.get("Range"), self.headers.get("If-Range")
+            self.command,
+            self.path,
+            *map(self.headers.get, ("Range", "If-Range", "Authorization")),
         )
         self.server.bucket.requests.append(request)
         return request
+
+    def _stranger(self) -> bool:
+        """Whether the login is wrong, which is answered."""
+        if self.server.bucket.login in (None, self.headers.get("Authorization")):
+            return False
+        self._end(401, [("Content-Length", "0")])
+        return True
 
     def _start(self, file: File) -> int | None:
         """The byte that is asked for, where a part is and may be had."""
@@ -194,8 +232,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send(self, body: bytes, file: File, note: Request) -> None:
+        self.close_connection = True
         for i in range(0, len(body), file.chunk):
-            time.sleep(file.delay)
+            if file.delay and self.server.bucket.closing.wait(file.delay):
+                return
             self.wfile.write(body[i : i + file.chunk])
             note.sent += len(body[i : i + file.chunk])
 

@@ -58,10 +58,12 @@ class Hub:
 
     Attributes:
         answer: a status that every request gets instead, with a body that repeats its login.
+        basic: what `Authorization` must say instead of the token, or `None`.
     """
 
     def __init__(self) -> None:
         self.answer: int | None = None
+        self.basic: str | None = None
         self.repositories: dict[str, Repository] = {}
         self.stored: dict[str, bytes] = {}  # Large files by sha256.
         self.requests: list[tuple[str, str]] = []
@@ -123,7 +125,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         login = self.headers.get("Authorization", "")
         if hub.answer:
             return self._json({"error": f"refused to {login}"}, hub.answer)
-        if login and login != f"Bearer {TOKEN}":
+        if hub.basic and login != hub.basic and verb != "PUT":  # Whose address is signed.
+            return self._json({"error": f"no login but {login}"}, 401)
+        if not hub.basic and login and login != f"Bearer {TOKEN}":
             return self._json({"error": "Invalid credentials in Authorization header"}, 401)
         for method, pattern, action in _ROUTES:
             if method == verb and (match := re.fullmatch(pattern, path)):

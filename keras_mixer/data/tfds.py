@@ -14,6 +14,7 @@ import numpy as np
 from keras_mixer.data.dataset import Dataset, Splits
 from keras_mixer.data.images import ImageData, Split, hold_out, open_rgb
 from keras_mixer.data.records import Part, Records
+from keras_mixer.printable import one_line
 
 NEEDS = (
     "is read through TensorFlow Datasets, on any Keras backend. "
@@ -137,8 +138,8 @@ def _prepare(row: Dataset, builder) -> None:
             raise
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConnectionError(
-            f"{row.name} is not prepared in {builder.data_dir}, and could not be: {first} "
-            f"Mend that, or {place}"
+            f"{row.name} is not prepared in {builder.data_dir}, and could not be: "
+            f"{one_line(first)} Mend that, or {place}"
         ) from error
 
 

@@ -5,14 +5,13 @@ The login is `huggingface_hub`'s own (`hf auth login` or `HF_TOKEN`); nothing he
 
 import dataclasses
 import hashlib
-import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_mixer.runs.hub_errors import explained
 from keras_mixer.runs.hub_names import HubName, parse
-from keras_mixer.weights import offline
+from keras_mixer.weights import hub_place, offline
 
 NEEDED = ("run.json", "labels.json", "model.keras")  # What is fetched of a pushed run, and no more.
 _TIMEOUT = 30.0  # Seconds without an answer.
@@ -50,7 +49,7 @@ def fetch_run(name: str, say: Callable[[str], None]) -> pathlib.Path:
     """
     import huggingface_hub as hub
 
-    asked, endpoint = parse(name), os.environ.get("HF_ENDPOINT")
+    asked = parse(name)
     options: dict[str, Any] = {
         "revision": asked.revision or "main",
         "allow_patterns": list(NEEDED),
@@ -67,7 +66,7 @@ def fetch_run(name: str, say: Callable[[str], None]) -> pathlib.Path:
             ) from None
         return pathlib.Path(found)
     with explained(asked):
-        api = hub.HfApi(endpoint=endpoint)
+        api = _api()
         info = _look(api, asked)
     sizes = {file.rfilename: file.size for file in info.siblings or ()}
     if missing := [file for file in NEEDED if file not in sizes]:
@@ -77,7 +76,7 @@ def fetch_run(name: str, say: Callable[[str], None]) -> pathlib.Path:
         files = ", ".join(f"{file} {size_text(sizes[file])}" for file in NEEDED)
         say(f"{asked}: downloading {files} of commit {(info.sha or '')[:8]}")
     with explained(asked):
-        found = hub.snapshot_download(asked.repository, endpoint=endpoint, **options)
+        found = api.snapshot_download(asked.repository, **options)
     if pathlib.Path(found).name != info.sha:
         raise ConnectionError(f"{asked} changed, or the hub went away, meanwhile. Try again.")
     return pathlib.Path(found)
@@ -103,7 +102,7 @@ def push_files(
 
     if variable := offline():
         raise ConnectionError(f"Cannot push to {target}: {variable} is set. Unset it.")
-    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    api = _api()
     repository, branch = target.repository, target.revision or "main"
     with explained(target):
         try:
@@ -138,6 +137,14 @@ def push_files(
         tuple(n for n in files if n in there and not _is_same(there[n], files[n])),
         tuple(n for n in there if n not in files and n != ".gitattributes"),
     )
+
+
+def _api():
+    """The hub's library, told the login apart from the address, which it logs."""
+    import huggingface_hub as hub
+
+    endpoint, headers = hub_place()
+    return hub.HfApi(endpoint=endpoint, headers=headers)
 
 
 def _look(api, name: HubName):

@@ -1,10 +1,11 @@
 """What goes wrong with the hub, in one line each, without the token."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 
+from keras_mixer.printable import one_line, without_secrets
 from keras_mixer.runs.hub_names import HubName
+from keras_mixer.weights import hub_place, hub_secrets
 
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 
@@ -26,13 +27,14 @@ def explained(name: HubName) -> Iterator[None]:
 
 
 def _explain(name: HubName, error: Exception) -> tuple[type[OSError], str]:
-    from huggingface_hub import constants, errors
+    from huggingface_hub import errors
 
     while getattr(error, "response", None) is None and isinstance(error.__cause__, Exception):
         error = error.__cause__
-    endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
+    endpoint = without_secrets(hub_place()[0])
     status = getattr(getattr(error, "response", None), "status_code", None)
-    said = _one_line(getattr(error, "server_message", None) or error)
+    told = getattr(error, "server_message", None) or error
+    said = one_line(without_secrets(told, *hub_secrets()))
     if isinstance(error, errors.RevisionNotFoundError):
         return FileNotFoundError, f"{name.repository} has no branch, tag or commit {name.revision}."
     if isinstance(error, errors.GatedRepoError):
@@ -65,16 +67,3 @@ def _explain(name: HubName, error: Exception) -> tuple[type[OSError], str]:
             "KERAS_MIXER_OFFLINE=1 the copy in the cache is taken."
         )
     return ConnectionError, f"{endpoint} failed for {name}: {type(error).__name__}: {said}"
-
-
-def _one_line(error: object) -> str:
-    """A message on one line, without the token that this login sends."""
-    import huggingface_hub as hub
-
-    text = " ".join(str(error).split())
-    secrets = {os.environ.get("HF_TOKEN"), os.environ.get("HUGGING_FACE_HUB_TOKEN")}
-    with contextlib.suppress(Exception):  # It may ask a server for one.
-        secrets.add(hub.get_token())
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "<token>").replace(secret.strip(), "<token>")
-    return text

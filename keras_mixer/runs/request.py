@@ -7,6 +7,7 @@ import keras
 
 import keras_mixer.data
 from keras_mixer.data import ImageData
+from keras_mixer.printable import without_secrets
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import Recipe, RunCallback, build_model
 
@@ -58,7 +59,7 @@ class Place:
         resume: see `begin_run`.
         new: see `begin_run`.
         data_dir: where TensorFlow Datasets keeps prepared data sets.
-        command: what was typed, for `run.json`.
+        command: what was typed, for `run.json`; logins and queries of addresses are left out.
         tensorboard: whether to write TensorBoard's logs to `tensorboard` in the run directory.
         max_bad_images: how many pictures of one's own may be left out because they cannot be read;
             `skipped.csv` in the run directory lists them, and a run goes on only without the same
@@ -72,6 +73,9 @@ class Place:
     command: str = ""
     tensorboard: bool = False
     max_bad_images: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", without_secrets(self.command))
 
     def load(self, name: str, callbacks=(), **options) -> ImageData:
         """A data set as in `keras_mixer.data.load`, without the pictures that may be left out."""

@@ -17,6 +17,7 @@ from keras_mixer.data import UnknownFormatError, UnreadableImageError
 from keras_mixer.serving.batching import QueueFullError
 from keras_mixer.serving.body import JSON, RAW, Pictures, describe
 from keras_mixer.serving.classifier import ModelError, Ranked
+from keras_mixer.serving.guard import Guard
 from keras_mixer.serving.metrics import GONE, Measured
 from keras_mixer.serving.service import Service
 from keras_mixer.serving.upload import FORMATS
@@ -58,10 +59,14 @@ BODY = {
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}
     for status, text in {
+        400: "Two lengths of the body.",
+        403: "Sent by a page of another address.",
         408: "The body did not arrive in time.",
         413: "The body is too long.",
         415: f"Neither a picture ({', '.join(FORMATS)}) nor JSON.",
+        421: "On loopback, for another Host than 127.0.0.1 or localhost.",
         422: "A picture that is damaged or has too many pixels, or JSON of another form.",
+        429: "Too many requests of one address. Try again after the seconds in Retry-After.",
         500: "The server failed; its log says why.",
         503: "Too many pictures wait. Try again after the seconds in Retry-After.",
     }.items()
@@ -84,12 +89,18 @@ def closing_app(close: Callable[[], None]) -> FastAPI:
     return app
 
 
-def create_app(service: Service) -> FastAPI:
+def create_app(service: Service, *, host: str = "127.0.0.1") -> FastAPI:
     """An ASGI application: `POST /v1/classify`, `GET /health`, `/metrics` and `/openapi.json`.
 
     It closes the service when it ends.
+
+    Args:
+        service: what answers.
+        host: the address that is listened on. On loopback, as by default, a request with another
+            `Host` gets status 421. Wherever it is, what a page of another address posts gets 403.
     """
     app = closing_app(service.close)
+    app.add_middleware(Guard, host=host)
     app.add_middleware(Measured, metrics=service.metrics, path=PATH)
 
     @app.post(PATH, responses=PROBLEMS, openapi_extra={"requestBody": BODY})

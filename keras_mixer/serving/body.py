@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from keras_mixer.serving.guard import Shares, client_of
+
 SECONDS = 30.0  # That the body of a request may take to arrive; it has a place meanwhile.
 RAW, JSON = "image/*", "application/json"
 EXPECTED = (
@@ -29,11 +31,17 @@ class Pictures(BaseModel):
     ] = Field(min_length=1, description="Files of pictures, each in base64 without line breaks.")
 
 
-async def read_body(request: Request, max_bytes: int) -> bytearray:
+async def read_body(request: Request, max_bytes: int, shares: Shares) -> bytearray:
     """The whole body, which is given up as soon as it is too long.
 
+    Args:
+        request: whose it is.
+        max_bytes: the length that it may have.
+        shares: of the bodies on their way.
+
     Raises:
-        HTTPException: 413, it is longer; 408, it does not arrive.
+        HTTPException: 413, it is longer; 408, it does not arrive; 429, its client has sent its
+            share.
         starlette.requests.ClientDisconnect: its sender went away.
     """
     too_long = HTTPException(
@@ -45,11 +53,12 @@ async def read_body(request: Request, max_bytes: int) -> bytearray:
         raise too_long
     body = bytearray()
     try:
-        async with asyncio.timeout(SECONDS):
-            async for part in request.stream():
-                body += part
-                if len(body) > max_bytes:
-                    raise too_long
+        with shares.one(client_of(request.scope)):
+            async with asyncio.timeout(SECONDS):
+                async for part in request.stream():
+                    body += part
+                    if len(body) > max_bytes:
+                        raise too_long
     except TimeoutError as error:
         raise HTTPException(
             408, f"The body did not arrive within {SECONDS:g} s. Send it again."

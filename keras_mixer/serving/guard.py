@@ -1,9 +1,13 @@
-"""Which requests to a page are answered at all, and what every answer says to browsers."""
+"""Which requests are answered at all, and what every answer says to browsers."""
 
+import collections
+import contextlib
 import ipaddress
 import time
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
@@ -20,14 +24,14 @@ ADDRESSES = 10_000  # Remembered at most.
 
 
 class Rate:
-    """How many requests an address may make: `a_minute` at once, and as many in each minute."""
+    """How many requests a client may make: `a_minute` at once, and as many in each minute."""
 
     def __init__(self, a_minute: int):
         self.a_minute = a_minute
         self._left: dict[str, tuple[float, float]] = {}  # Address: how many are left, and when.
 
     def wait(self, address: str) -> float:
-        """Seconds until it may make another one: 0, and that one is counted, or more."""
+        """Seconds until a client may make another one: 0, and that one is counted, or more."""
         now = time.monotonic()
         left, then = self._left.pop(address, (float(self.a_minute), now))
         left = min(self.a_minute, left + (now - then) * self.a_minute / 60)
@@ -38,21 +42,69 @@ class Rate:
         return 0.0 if allowed else (1 - left) * 60 / self.a_minute
 
 
+class Shares:
+    """How many requests one client may be sending at once, so that places are left for others.
+
+    Args:
+        most: the number; one is always allowed.
+    """
+
+    def __init__(self, most: int):
+        self.most = max(1, most)
+        self._held: collections.Counter[str] = collections.Counter()
+
+    @contextlib.contextmanager
+    def one(self, client: str) -> Iterator[None]:
+        """Counts one as long as its body arrives; in the one thread of the loop.
+
+        Raises:
+            HTTPException: 429, the client has its share.
+        """
+        if self._held[client] >= self.most:
+            raise HTTPException(
+                429,
+                f"{self.most} requests of this address are arriving, as many as may be. Try again "
+                "in a second.",
+                {"Retry-After": "1"},
+            )
+        self._held[client] += 1
+        try:
+            yield
+        finally:
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]
+
+
+def client_of(scope) -> str:
+    """Who sent a request: an IPv4 address, or the first 64 bits of one of IPv6.
+
+    A host has all addresses of such a network of IPv6 for itself.
+    """
+    try:
+        address = ipaddress.ip_address((scope.get("client") or ("",))[0])
+    except ValueError:  # Of a socket of Unix, there is none.
+        return ""
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or address.packed[:8].hex(":", 2))
+
+
 class Guard:
-    """ASGI middleware for a page that anybody's browser may reach.
+    """ASGI middleware for a server that anybody's browser may reach.
 
     A page elsewhere that gives its own name the address 127.0.0.1 (DNS rebinding) sends that name
-    as `Host`; one that posts here sends its `Origin`.
+    as `Host`; one that posts here sends its `Origin`. Programs send none.
 
     Args:
         app: what it stands around.
         host: the address that is listened on.
-        rate: POST requests that one address may send in a minute.
+        rate: POST requests that one client may send in a minute. Defaults to any number.
     """
 
-    def __init__(self, app, host: str, rate: int):
+    def __init__(self, app, host: str, rate: int | None = None):
         self.app = app
-        self.rate = Rate(rate)
+        self.rate = None if rate is None else Rate(rate)
         self.loopback = is_loopback(host)
 
     async def __call__(self, scope, receive, send):
@@ -70,17 +122,27 @@ class Guard:
 
     def _refusal(self, scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
+        # A proxy that takes the other frame for the end would take the rest for a request.
+        if "transfer-encoding" in headers and (
+            "content-length" in headers or scope["http_version"] == "1.0"
+        ):
+            return _line(
+                400,
+                "Send either Content-Length or, in HTTP/1.1, Transfer-Encoding: chunked.",
+                Connection="close",
+            )
         host = headers.get("host", "")
         if self.loopback and not is_loopback(_name(host)):
-            return _line(421, "This server answers requests to 127.0.0.1 and localhost alone.")
-        if scope["method"] != "POST":
+            return _line(
+                421,
+                "This server answers requests to 127.0.0.1 and localhost only. A proxy in front of "
+                "it must send Host: localhost.",
+            )
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return None
-        origin = headers.get("origin")
-        elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        if elsewhere or (origin is not None and _netloc(origin) != host):
-            return _line(403, "A page of another address may not send pictures here.")
-        wait = self.rate.wait(scope["client"][0] if scope.get("client") else "")
-        if wait:
+        if _is_elsewhere(headers, host):
+            return _line(403, "A page of another address may not send images here.")
+        if self.rate and (wait := self.rate.wait(client_of(scope))):
             seconds = int(wait) + 1
             return _line(
                 429,
@@ -112,6 +174,15 @@ def _netloc(origin: str) -> str:
         return urlsplit(origin).netloc
     except ValueError:
         return ""
+
+
+def _is_elsewhere(headers: Headers, host: str) -> bool:
+    """Whether a browser says that a page of another address sends a request."""
+    site = headers.get("sec-fetch-site", "none")  # No page can set it.
+    if site != "none":
+        return site != "same-origin"
+    origin = headers.get("origin")
+    return origin is not None and _netloc(origin) != host
 
 
 def _line(status: int, detail: str, **headers: str) -> JSONResponse:

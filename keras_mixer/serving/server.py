@@ -91,7 +91,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 lifespan="on",
                 log_config=None,
-                log_level="warning",
+                log_level="error",  # Warnings are of what strangers send.
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

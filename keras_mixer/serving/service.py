@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from keras_mixer.serving.batching import Batcher
 from keras_mixer.serving.body import read_body, uploads
 from keras_mixer.serving.classifier import Classifier, ModelError, Ranked
+from keras_mixer.serving.guard import Shares
 from keras_mixer.serving.metrics import Metrics
 from keras_mixer.serving.upload import MAX_BYTES, MAX_PIXELS, read_upload
 
@@ -28,7 +29,8 @@ class Service:
         classifier: what answers.
         max_batch: images of a batch, and pictures of a request, at most.
         max_wait: seconds that an image waits for others of its batch at most.
-        places: pictures on their way at most.
+        places: pictures on their way at most; of those that are still arriving one client may have
+            half.
         max_bytes: length of the body of a request at most; there may be `places` of them in
             memory.
         max_pixels: pixels of a picture at most.
@@ -62,6 +64,7 @@ class Service:
         )
         self.metrics = Metrics(self._batcher.sizes)
         self.metrics.queue.set_function(lambda: self._batcher.taken)
+        self._shares = Shares(places // 2)
         self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
 
     @property
@@ -80,7 +83,7 @@ class Service:
             starlette.requests.ClientDisconnect: its sender went away; its pictures are dropped.
         """
         with self._batcher.taking(1):
-            body = await read_body(request, self.max_bytes)
+            body = await read_body(request, self.max_bytes, self._shares)
             kind = request.headers.get("content-type", "")
             pictures = await self._in_pool(uploads, kind, body, self.max_batch)
             del body  # The pictures are in memory now.
@@ -88,14 +91,18 @@ class Service:
                 rows = await unless_gone(request, self._rows(pictures))
         return [self.classifier.rank(row, top) for row in rows]
 
-    async def see(self, request: Request) -> np.ndarray:
+    async def see(self, request: Request, shares: Shares | None = None) -> np.ndarray:
         """The one picture of a request as `Classifier.see` gives it: small, however large it was.
+
+        Args:
+            request: what was sent.
+            shares: of the bodies on their way. Defaults to those of `classify`.
 
         Raises:
             UnreadableImageError: it cannot be read.
             fastapi.HTTPException: as in `read_body` and `uploads`.
         """
-        body = await read_body(request, self.max_bytes)
+        body = await read_body(request, self.max_bytes, shares or self._shares)
         kind = request.headers.get("content-type", "")
         ((name, data),) = (await self._in_pool(uploads, kind, body, 1)).items()
         return await self._in_pool(self._see, name, data)

@@ -10,6 +10,7 @@ from fastapi import Request
 from keras_mixer.serving.batching import QueueFullError
 from keras_mixer.serving.classifier import ModelError
 from keras_mixer.serving.explain import Explanation, explain
+from keras_mixer.serving.guard import Shares
 from keras_mixer.serving.service import Service, unless_gone
 
 
@@ -18,7 +19,8 @@ class Site:
 
     Args:
         services: one for each model.
-        places: explanations on their way at most, the one that is computed among them.
+        places: explanations on their way at most, the one that is computed among them; of requests
+            that are still arriving one client may have half.
 
     Raises:
         ValueError: no service.
@@ -31,6 +33,7 @@ class Site:
         self.names = _different([service.classifier.name for service in services])
         self.places = places
         self.taken = 0
+        self._shares = Shares(places // 2)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="explain")
         self.ready: Future[None] = self._pool.submit(self._wait)  # Before any explanation.
 
@@ -44,7 +47,7 @@ class Site:
         """
         service = self.services[number]
         with self._taking():
-            seen = await service.see(request)
+            seen = await service.see(request, self._shares)
             # Who goes away gives up the place at once; what waits in the pool is small.
             work = asyncio.wrap_future(self._pool.submit(explain, service, seen))
             return await unless_gone(request, _of_a_model(service.classifier.name, work))

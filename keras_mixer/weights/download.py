@@ -7,15 +7,18 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 
+from keras_mixer.printable import split_login, without_secrets
+from keras_mixer.weights.ask import PACE, BrokenOffError, answered, paced, within
+from keras_mixer.weights.hub_login import basic, hub_place, hub_secrets, keep_out_of_logs
 from keras_mixer.weights.registry import STORAGE
 
 _BUSY = (429, 500, 502, 503, 504)  # Answers that may be another a moment later.
-_TRIES = 5  # In a row without a new byte, before it is given up.
+_TRIES = 5  # In a row without progress, before it is given up.
+_VALIDATOR = re.compile(r"[!-~][ -~]{0,250}")  # What may be said again in a header.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +31,7 @@ class Said:
     resumed: bool = False
 
 
-class _BrokenOffError(Exception):
-    """A try that may go better the next time."""
-
-
-def download(url: str, part: pathlib.Path, timeout: float, pause: float) -> Said:
+def download(url: str, part: pathlib.Path, timeout: float, pause: float, most: int) -> Said:
     """Fills `part` with the file at `url`, from where an earlier try has left it.
 
     Args:
@@ -40,105 +39,150 @@ def download(url: str, part: pathlib.Path, timeout: float, pause: float) -> Said
         part: where the bytes go; what a later try has to know of them stands beside it.
         timeout: seconds without a byte after which a connection counts as broken.
         pause: seconds before the second try; it doubles with each further one.
+        most: bytes that the file may have.
 
     Returns:
         What the server says of the file; nothing of it has been compared.
 
     Raises:
-        ConnectionError: it is not there, or several tries in a row brought nothing.
+        ConnectionError: it is not there, or too long, or several tries in a row brought nothing.
         OSError: it could not be written; `part` keeps what has come.
     """
     if url.startswith("hf://"):
-        return _from_hub(url, part)
-    return _from_storage(url, part, timeout, pause)
+        return _from_hub(url, part, timeout, pause, most)
+    mirror = os.environ.get("KERAS_MIXER_MIRROR") or STORAGE
+    address, login = split_login(url.replace(STORAGE, mirror.rstrip("/"), 1))
+    return _from_server(address, part, timeout, pause, most, basic(login))
 
 
-def _from_hub(url: str, part: pathlib.Path) -> Said:
-    """Fills `part` from the Hugging Face hub, whose library retries by itself."""
+def _from_hub(url: str, part: pathlib.Path, timeout: float, pause: float, most: int) -> Said:
+    """Fills `part` from the Hugging Face hub, which says length and hash before."""
     import huggingface_hub as hub
 
     owner, repository, name = url.removeprefix("hf://").split("/", 2)
-    repo, endpoint = f"{owner}/{repository}", os.environ.get("HF_ENDPOINT")
-    folder = part.with_name(f".{part.stem}.hub")
+    endpoint, login = hub_place()
+    address = hub.hf_hub_url(f"{owner}/{repository}", name, endpoint=endpoint)
     try:
-        said = hub.get_hf_file_metadata(hub.hf_hub_url(repo, name, endpoint=endpoint))
-        with writing(part, said.size):
-            received = hub.hf_hub_download(repo, name, endpoint=endpoint, local_dir=folder)
-            os.replace(received, part)
-            shutil.rmtree(folder)
+        said = within(hub.get_hf_file_metadata, address, headers=login)
+        headers = hub.utils.build_hf_headers(headers=login)
     except Exception as error:  # Which HTTP library's errors depends on the hub's version.
         if getattr(error, "errno", None):
             raise
-        raise ConnectionError(error) from error
+        # Its text may hold the login, so it is not chained.
+        raise ConnectionError(without_secrets(error, *hub_secrets())) from None
+    if said.size is None:
+        raise ConnectionError(f"{address} does not say how long the file is")
+    received = _from_server(address, part, timeout, pause, min(most, said.size), headers)
     if said.etag and re.fullmatch("[0-9a-f]{64}", said.etag):
-        return Said(said.size, "sha256", said.etag)
-    return Said(said.size)
+        return Said(said.size, "sha256", said.etag, received.resumed)
+    return Said(said.size, resumed=received.resumed)
 
 
-def _from_storage(url: str, part: pathlib.Path, timeout: float, pause: float) -> Said:
+def _from_server(
+    address: str,
+    part: pathlib.Path,
+    timeout: float,
+    pause: float,
+    most: int,
+    headers: dict[str, str],
+) -> Said:
     """Fills `part` over HTTP, each try from where the last one broke off."""
     import httpx
 
-    mirror = os.environ.get("KERAS_MIXER_MIRROR") or STORAGE
-    address = url.replace(STORAGE, mirror.rstrip("/"), 1)
-    tries, furthest = 0, _size(part)
-    with (
-        httpx.Client(
-            timeout=httpx.Timeout(timeout, connect=10),
-            follow_redirects=True,
-            headers={"Accept-Encoding": "identity"},
-        ) as client,
-        _progress(part.stem) as show,
-    ):
+    tries, reached, since = 0, _size(part), time.monotonic()
+    with _client(timeout) as client, _progress(part.stem) as show:
         while True:
             try:
-                return _try(client, address, part, show)
-            except (httpx.HTTPError, httpx.InvalidURL, _BrokenOffError) as error:
-                # Starting again and again from zero is no progress.
-                tries = 0 if _size(part) > furthest else tries + 1
-                furthest = max(furthest, _size(part))
+                return _try(client, address, headers, part, most, show)
+            except (httpx.HTTPError, httpx.InvalidURL, BrokenOffError) as error:
+                # Neither a few bytes now and then nor starting again from zero is progress.
+                now, size = time.monotonic(), _size(part)
+                if size > reached and size - reached >= PACE * (now - since):
+                    tries, reached, since = 0, size, now
+                else:
+                    tries += 1
                 if tries == _TRIES:
                     reason = str(error) or type(error).__name__
                     raise ConnectionError(
-                        f"{tries} tries brought nothing from {address}, the last one: {reason}"
+                        f"{tries} tries brought nothing, or too little, from "
+                        f"{without_secrets(address)}, the last one: {reason}"
                     ) from error
             time.sleep(pause * 2 ** (tries - 1))
 
 
-def _try(client, address: str, part: pathlib.Path, show: Callable[[int, int], None]) -> Said:
+def _client(timeout: float):
+    """A client of `httpx` that goes through the proxies of the environment."""
+    import httpx
+
+    keep_out_of_logs()
+    try:
+        return httpx.Client(timeout=httpx.Timeout(timeout, connect=10), follow_redirects=False)
+    except (ValueError, httpx.InvalidURL):  # Its text may hold the proxy's login.
+        raise ConnectionError(
+            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is no proxy such as http://host:port"
+        ) from None
+
+
+def _try(
+    client,
+    address: str,
+    headers: dict[str, str],
+    part: pathlib.Path,
+    most: int,
+    show: Callable[[int, int], None],
+) -> Said:
     """One request: all of the file, or what `part` lacks of it."""
-    notes = read_json(beside(part)) or {}
-    resumable = notes.get("address") == address and notes.get("validator")
-    start = _size(part) if resumable else 0
-    asked = {"Range": f"bytes={start}-", "If-Range": notes["validator"]} if start else {}
-    with client.stream("GET", address, headers=asked) as response:
+    shown = without_secrets(address)
+    notes = _resumable(part, shown)
+    start = _size(part) if notes else 0
+    asked = {"Accept-Encoding": "identity", **headers}
+    if start:
+        asked |= {"Range": f"bytes={start}-", "If-Range": notes["validator"]}
+    with answered(client, address, asked) as response:
         status, answer = response.status_code, f"{response.status_code} {response.reason_phrase}"
+        told = response.headers
         if status in _BUSY:
-            raise _BrokenOffError(f"it answered {answer}")
+            raise BrokenOffError(f"it answered {answer}")
         if start and status in (206, 416):
-            total = _total(response.headers, start, notes["validator"])
+            total = _total(told, start, notes["validator"])
             if total is None:
                 drop(part)
-                raise _BrokenOffError(f"it answered {answer} and did not go on from byte {start}")
-        elif status == 200 and "Content-Length" in response.headers:
-            start, notes = 0, _notes(address, response.headers)
-            total = int(response.headers["Content-Length"])
+                raise BrokenOffError(f"it answered {answer} and did not go on from byte {start}")
+        # Only a length is a frame that cannot be drawn out.
+        elif status == 200 and "Content-Length" in told and "Transfer-Encoding" not in told:
+            start, notes = 0, _notes(shown, told)
+            total = int(told["Content-Length"])
         else:
             length = "" if status != 200 else " and not how long the file is"
-            raise ConnectionError(f"{address} answered {answer}{length}")
+            raise ConnectionError(f"{shown} answered {answer}{length}")
+        if total > most:
+            raise ConnectionError(f"{shown} has {total} bytes, and at most {most} are expected")
         with writing(part, total), open(part, "ab" if start else "wb") as file:
             write_json(beside(part), notes)  # Once the bytes of another object are gone.
-            for chunk in response.iter_raw():
+            for chunk in paced(response.iter_raw()):
                 file.write(chunk)
                 show(file.tell(), total)
-    if _size(part) != total:
-        raise _BrokenOffError(f"it gave {_size(part)} of {total} bytes")
+                if file.tell() > total:
+                    break
+    if _size(part) > total:
+        drop(part)
+        raise BrokenOffError(f"it gave more than the {total} bytes that it told of")
+    if _size(part) < total:
+        raise BrokenOffError(f"it gave {_size(part)} of {total} bytes")
     return Said(total, "md5" if notes["md5"] else "length", notes["md5"], resumed=start > 0)
+
+
+def _resumable(part: pathlib.Path, address: str) -> dict[str, str]:
+    """The notes of an earlier try that can be gone on with, else nothing."""
+    notes = read_json(beside(part)) or {}
+    fits = notes.get("address") == address and isinstance(notes.get("md5"), str)
+    validator = notes.get("validator")
+    return notes if fits and isinstance(validator, str) and _VALIDATOR.fullmatch(validator) else {}
 
 
 def _total(headers, start: int, validator: str) -> int | None:
     """Length of the whole file where the answer goes on from `start` in the same object."""
-    span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", headers.get("Content-Range", ""))
+    span = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", headers.get("Content-Range", ""))
     etag = headers.get("ETag", validator)  # `If-Range` may have been ignored.
     same = etag == validator or not validator.startswith('"')
     return int(span[2]) if span and int(span[1]) == start and same else None
@@ -147,12 +191,12 @@ def _total(headers, start: int, validator: str) -> int | None:
 def _notes(address: str, headers) -> dict:
     """What a later try must know of an answer: its validator, and the hash of the whole file."""
     etag = headers.get("ETag", "")
-    hashes = [h.strip() for h in headers.get_list("x-goog-hash", split_commas=True)]
-    md5 = next((h.removeprefix("md5=") for h in hashes if h.startswith("md5=")), "")
+    hashes = ",".join(headers.get_list("x-goog-hash"))
+    md5 = re.search(r"(?:^|,)\s*md5=([A-Za-z0-9+/]{22}==)", hashes)
     return {
         "address": address,
         "validator": etag if etag.startswith('"') else headers.get("Last-Modified"),
-        "md5": base64.b64decode(md5).hex(),
+        "md5": base64.b64decode(md5[1]).hex() if md5 else "",
     }
 
 

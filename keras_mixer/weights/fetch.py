@@ -7,6 +7,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
+from keras_mixer.printable import one_line, without_secrets
 from keras_mixer.weights.download import (
     Said,
     beside,
@@ -17,6 +18,7 @@ from keras_mixer.weights.download import (
     writing,
 )
 
+MAX_BYTES = 4 * 2**30  # More than four times the largest published file.
 _OFFLINE = ("KERAS_MIXER_OFFLINE", "HF_HUB_OFFLINE")
 
 
@@ -50,6 +52,7 @@ def fetch(
     force: bool = False,
     timeout: float = 30.0,
     pause: float = 1.0,
+    max_bytes: int = MAX_BYTES,
 ) -> pathlib.Path:
     """Fetches a file into the cache, unless it is there, and verifies it.
 
@@ -60,6 +63,7 @@ def fetch(
         force: fetch it even if the cache has it.
         timeout: seconds without a byte after which a connection counts as broken.
         pause: seconds before the second try; it doubles with each further one.
+        max_bytes: length that the file may have. Defaults to 4 GiB.
 
     Returns:
         The path of the file.
@@ -83,11 +87,11 @@ def fetch(
         with filelock.FileLock(f"{path}.lock"):
             if force or not path.is_file():  # Another process may have fetched it meanwhile.
                 part = pathlib.Path(f"{path}.part")
-                said = _receive(url, part, check, timeout, pause)
+                said = _receive(url, part, check, timeout, pause, max_bytes)
                 _put_in_place(part, path, url, said)
     except ConnectionError as error:
         raise ConnectionError(
-            f"Cannot fetch {_page(url)}: {_one_line(error)}. Get it another way and place the file "
+            f"Cannot fetch {_page(url)}: {one_line(error)}. Get it another way and place the file "
             f"at {path}"
         ) from error
     return path
@@ -95,7 +99,8 @@ def fetch(
 
 def _page(url: str) -> str:
     """The address of a file for a browser."""
-    return re.sub(r"^hf://([^/]+/[^/]+)/", r"https://huggingface.co/\1/resolve/main/", url)
+    address = re.sub(r"^hf://([^/]+/[^/]+)/", r"https://huggingface.co/\1/resolve/main/", url)
+    return without_secrets(address)
 
 
 def _check_cached(path: pathlib.Path, check: Callable[[pathlib.Path], object] | None) -> None:
@@ -113,10 +118,10 @@ def _check_cached(path: pathlib.Path, check: Callable[[pathlib.Path], object] | 
         )
 
 
-def _receive(url, part: pathlib.Path, check, timeout: float, pause: float) -> Said:
+def _receive(url, part: pathlib.Path, check, timeout: float, pause: float, most: int) -> Said:
     """Fills `part` with verified bytes; a resumed download that proves wrong is begun once anew."""
     for last in (False, True):
-        said = download(url, part, timeout, pause)
+        said = download(url, part, timeout, pause, most)
         try:
             _verify(part, said, check, f"Refused what {_page(url)} gave; try again later")
         except ValueError:
@@ -141,12 +146,12 @@ def _verify(path: pathlib.Path, said: Said, check, refusal: str) -> None:
         try:
             check(path)
         except ValueError as error:
-            raise ValueError(f"{refusal}: {_one_line(error)}") from error
+            raise ValueError(f"{refusal}: {one_line(error)}") from error
 
 
 def _put_in_place(part: pathlib.Path, path: pathlib.Path, url: str, said: Said) -> None:
     record = {
-        "url": url,
+        "url": without_secrets(url),
         "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "bytes": part.stat().st_size,
         "sha256": _digest(part, "sha256"),
@@ -164,7 +169,3 @@ def _put_in_place(part: pathlib.Path, path: pathlib.Path, url: str, said: Said) 
 def _digest(path: pathlib.Path, algorithm: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -25,7 +25,8 @@ def request_of(folder, **changes):
 
 def test_a_run_directory_explains_itself(image_folder, tmp_path):
     said = []
-    place = runs.Place(tmp_path / "run", command="keras-mixer finetune x", tensorboard=True)
+    typed = "keras-mixer finetune http://me:SECRET@host/x?y=SECRET"
+    place = runs.Place(tmp_path / "run", command=typed, tensorboard=True)
     request = request_of(image_folder, keep_best=True, ema=0.5)
     run = runs.run(request, place, say=said.append)
     assert {path.name for path in run.path.iterdir()} - {".lock"} == {
@@ -34,7 +35,7 @@ def test_a_run_directory_explains_itself(image_folder, tmp_path):
     }
     config = run.config
     assert config["finished"] is True
-    assert config["command"] == "keras-mixer finetune x"
+    assert config["command"] == "keras-mixer finetune http://***@host/x?***"
     assert config["recipe"]["steps"] == 6
     assert config["request"]["model"]["name"] == "mixer_ti4"
     assert config["versions"][keras.backend.backend()]

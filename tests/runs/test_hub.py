@@ -1,8 +1,10 @@
 """Pushing to a hub on loopback and loading from it, through huggingface_hub itself."""
 
+import base64
 import json
 import subprocess
 import sys
+import traceback
 
 import huggingface_hub
 import keras
@@ -154,6 +156,32 @@ def test_refusals_are_one_line_without_the_token(hub, run, status, capfd, caplog
         assert caught.value.__suppress_context__
         assert TOKEN not in str(caught.value)
     assert TOKEN not in capfd.readouterr().err + caplog.text
+
+
+@pytest.mark.parametrize("status", [None, 400, 401, 404, 429, 500])
+def test_a_login_in_the_address_of_the_hub_is_used_and_not_told(
+    hub, run, status, monkeypatch, caplog, capfd
+):
+    """Neither by an error nor by what is pushed, printed or logged."""
+    login = base64.b64encode(b"WHO7:SECRET/pass").decode()
+    hub.basic, hub.answer = f"Basic {login}", status
+    monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("://", "://WHO7:SECRET%2Fpass@"))
+    caplog.set_level("INFO")
+    told = ""
+    if status is None:
+        done = push(run, "hf://user/name")
+        assert done.change.url == f"{hub.url}/user/name"
+        assert load_run("hf://user/name").config["seed"] == 3
+        told += str(hub.repositories["user/name"].at("main"))
+    else:
+        for act in (lambda: load_run("hf://user/name"), lambda: push(run, "hf://user/name")):
+            with pytest.raises(OSError, match=str(status)) as caught:
+                act()
+            told += "".join(traceback.format_exception(caught.value))
+    told += caplog.text + "".join(capfd.readouterr())
+    assert "127.0.0.1" in told
+    for secret in ("SECRET", "WHO7", login):
+        assert secret not in told
 
 
 @pytest.mark.parametrize("token", ["hf_bad", "hf_odd\x01character", "hf_ümlaut"])

@@ -286,38 +286,6 @@ def test_nothing_is_written(own_model, monkeypatch, tmp_path):
     assert not [path for path, flags in opened if flags & (os.O_WRONLY | os.O_RDWR)]
 
 
-def test_only_the_bound_address_is_answered_to(page):
-    port = page.base_url.port
-    for host in (f"127.0.0.1:{port}", f"localhost:{port}", "localhost", "[::1]:1", "127.0.0.1"):
-        assert page.get("/", headers={"Host": host}).status_code == 200, host
-    for host in ("evil.example", f"evil.example:{port}", "", "localhost.evil.example", "[::1"):
-        answer = page.get("/", headers={"Host": host})
-        assert answer.status_code == 421, host
-        assert answer.json()["detail"].startswith("This server answers requests to 127.0.0.1")
-
-
-def test_bound_elsewhere_any_name_is_answered_to(own_model):
-    site = site_of(serving.Classifier(own_model, LABELS))
-    with running(serving.create_page(site, host="192.0.2.7"), site.ready) as client:
-        assert client.get("/", headers={"Host": "some.name"}).status_code == 200
-
-
-def test_pages_of_other_addresses_may_not_post(page):
-    here = f"http://{page.base_url.host}:{page.base_url.port}"
-    for headers, status in (
-        ({"Origin": here}, 200),
-        ({"Origin": here, "Sec-Fetch-Site": "same-origin"}, 200),
-        ({"Origin": "http://evil.example"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Origin": "http://["}, 403),
-        ({"Origin": f"http://127.0.0.1:{page.base_url.port + 1}"}, 403),
-        ({"Sec-Fetch-Site": "cross-site"}, 403),
-        ({"Sec-Fetch-Site": "same-site"}, 403),
-    ):
-        assert ask(page, "classify", encoded(NOISE), **headers).status_code == status, headers
-    assert "Access-Control-Allow-Origin" not in page.get("/").headers
-
-
 def test_an_address_may_send_so_many_a_minute(own_model):
     site = site_of(serving.Classifier(own_model, LABELS))
     with running(serving.create_page(site, rate=3), site.ready) as client:
