@@ -7,7 +7,8 @@ import pathlib
 
 import click
 
-from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
+from keras_mixer_cli.numbers import Size, Whole
+from keras_mixer_cli.options import Several, Values, on_a_backend
 
 
 @click.command(cls=Several)
@@ -22,7 +23,7 @@ from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
 )
 @click.option(
     "--batch-sizes",
-    type=Values(click.IntRange(1)),
+    type=Values(Whole()),
     default="1,8,32",
     show_default=True,
     help="Images in a call.",
@@ -36,12 +37,12 @@ from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1),
+    type=Whole(),
     default=5,
     show_default=True,
     help="Timed calls at each batch size, the models in turn.",
 )
-@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
+@click.option("--image-size", type=Size(), help="224, or HEIGHTxWIDTH.")
 @click.option("--no-training", is_flag=True, help="Measure inference alone.")
 @click.option(
     "--optimizer",

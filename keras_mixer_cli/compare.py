@@ -5,6 +5,7 @@ import json
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import Several, Values
 from keras_mixer_cli.reading import max_bad_images
 from keras_mixer_cli.recipe_options import find_recipe, refuse_settings
@@ -24,15 +25,15 @@ LARGE = ("mixer_b16", "vit_b16", "resnet50")
 )
 @click.option(
     "--batch-sizes",
-    type=Values(click.IntRange(1)),
+    type=Values(Whole()),
     default="1,8,32",
     show_default=True,
     help="To measure throughput at; the best one counts.",
 )
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--rounds", type=Whole(), default=5, show_default=True)
 @click.option(
     "--seeds",
-    type=click.IntRange(1),
+    type=Whole(),
     default=1,
     show_default=True,
     help="Trainings of each model to take the mean and the deviation of.",

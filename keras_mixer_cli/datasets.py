@@ -2,7 +2,8 @@
 
 import click
 
-from keras_mixer_cli.options import on_a_backend, parse_size
+from keras_mixer_cli.numbers import Size, Whole
+from keras_mixer_cli.options import on_a_backend
 from keras_mixer_cli.recipe_options import find_recipe, recipe_options
 
 
@@ -91,11 +92,11 @@ def check(context, data, data_dir) -> None:
 @datasets.command("show")
 @click.argument("data")
 @click.option("--output", type=click.Path(dir_okay=False), default="grid.png", show_default=True)
-@click.option("--images", type=click.IntRange(1), default=24, show_default=True)
-@click.option("--columns", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
+@click.option("--images", type=Whole(1, 10_000), default=24, show_default=True)
+@click.option("--columns", type=Whole(), default=8, show_default=True)
+@click.option("--image-size", type=Size(), help="224, or HEIGHTxWIDTH.")
 @recipe_options("crop", "randaugment_magnitude", "mixup", "cutmix", "augment")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=Whole(0), default=0, show_default=True)
 @click.option(
     "--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps data."
 )

@@ -10,6 +10,7 @@ import re
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import is_run, on_a_backend
 from keras_mixer_cli.reading import load_data, max_bad_images
 
@@ -28,7 +29,7 @@ WORST_CLASSES = 20
     type=click.Choice(["resize", "resize_crop", "resmall_crop"]),
     help="May be given several times. Default: the run's, else the data set's.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--batch-size", type=Whole(), default=64, show_default=True)
 @click.option("--real", is_flag=True, help="Judge on ImageNet's ReaL labels, too.")
 @click.option(
     "--real-labels",

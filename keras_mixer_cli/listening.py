@@ -4,6 +4,8 @@ import functools
 
 import click
 
+from keras_mixer_cli.numbers import Whole
+
 
 def listening(bytes_of: str):
     """Adds `--host`, `--port`, `--max-bytes` and `--max-pixels`.
@@ -17,21 +19,21 @@ def listening(bytes_of: str):
         ),
         click.option(
             "--port",
-            type=click.IntRange(0, 65535),
+            type=Whole(0, 65535),
             default=8000,
             show_default=True,
             help="0 for a free one.",
         ),
         click.option(
             "--max-bytes",
-            type=click.IntRange(1),
+            type=Whole(1, 2**40),
             default=16 * 2**20,
             show_default=True,
             help=bytes_of,
         ),
         click.option(
             "--max-pixels",
-            type=click.IntRange(1, 89_478_485),  # Where PIL begins to warn.
+            type=Whole(1, 89_478_485),  # Where PIL begins to warn.
             default=25_000_000,
             show_default=True,
             help="Of a picture.",

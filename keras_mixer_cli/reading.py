@@ -2,9 +2,11 @@
 
 import click
 
+from keras_mixer_cli.numbers import Whole
+
 max_bad_images = click.option(
     "--max-bad-images",
-    type=click.IntRange(0),
+    type=Whole(0),
     default=0,
     show_default=True,
     help="Pictures of your own that may be left out because they cannot be read.",

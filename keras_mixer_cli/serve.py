@@ -6,6 +6,7 @@ import pathlib
 import click
 
 from keras_mixer_cli.listening import listening, say_ready, warn_if_open
+from keras_mixer_cli.numbers import Real, Whole
 from keras_mixer_cli.options import on_a_backend
 
 
@@ -25,21 +26,21 @@ from keras_mixer_cli.options import on_a_backend
 )
 @click.option(
     "--max-batch",
-    type=click.IntRange(1),
+    type=Whole(),
     default=32,
     show_default=True,
     help="Pictures of a batch, and of a request.",
 )
 @click.option(
     "--max-wait",
-    type=click.FloatRange(0),
+    type=Real(0, 3.6e6),
     default=5,
     show_default=True,
     help="Milliseconds that a picture waits for others.",
 )
 @click.option(
     "--queue",
-    type=click.IntRange(1),
+    type=Whole(),
     default=128,
     show_default=True,
     help="Pictures accepted and not answered yet; beyond, requests get status 503.",

@@ -5,6 +5,7 @@ import json
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import Several, Values
 from keras_mixer_cli.recipe_options import find_recipe, refuse_settings
 from keras_mixer_cli.study_options import place_of, study_options
@@ -21,9 +22,7 @@ def _suite_options(command):
                 help="Published weights by name, a weight file, or none. Default: imagenet21k.",
             ),
             click.option("--tasks", type=Values(click.STRING), help="Only these data sets."),
-            click.option(
-                "--seeds", type=click.IntRange(1), help="Runs of each. Default: the paper's."
-            ),
+            click.option("--seeds", type=Whole(), help="Runs of each. Default: the paper's."),
             click.option(
                 "--sweep/--no-sweep",
                 default=True,

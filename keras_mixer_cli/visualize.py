@@ -5,6 +5,7 @@ import pathlib
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import Several, Values, is_run, on_a_backend
 
 
@@ -21,10 +22,8 @@ from keras_mixer_cli.options import Several, Values, is_run, on_a_backend
     type=click.Path(exists=True, dir_okay=False),
     help="Show what the prediction for it rests on; may be given again.",
 )
-@click.option("--blocks", type=Values(click.INT), help="Default: the first three, 0 1 2.")
-@click.option(
-    "--units", type=click.IntRange(1), default=64, show_default=True, help="Shown of each layer."
-)
+@click.option("--blocks", type=Values(Whole(0)), help="Default: the first three, 0 1 2.")
+@click.option("--units", type=Whole(), default=64, show_default=True, help="Shown of each layer.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from keras_mixer_cli.listening import listening, say_ready, warn_if_open
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import on_a_backend
 
 
@@ -13,7 +14,7 @@ from keras_mixer_cli.options import on_a_backend
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option(
     "--rate",
-    type=click.IntRange(1),
+    type=Whole(),
     default=60,
     show_default=True,
     help="POST requests a minute of one address; a picture takes two.",

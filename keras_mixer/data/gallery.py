@@ -19,7 +19,7 @@ def gallery(batch, label_names, columns: int = 8, weights=None) -> "Image":
     Args:
         batch: `(images, labels)` as a `TrainingBatches` gives them.
         label_names: names of the classes, in order.
-        columns: images in a row.
+        columns: images in a row, where there are so many.
         weights: what the images were prepared for, as in `keras_mixer.preprocess_input`.
 
     Returns:
@@ -38,6 +38,7 @@ def gallery(batch, label_names, columns: int = 8, weights=None) -> "Image":
     height, width = pixels.shape[1:3]
     cell_width = max(width, 96) + MARGIN
     cell_height = height + 2 * LINE + MARGIN
+    columns = max(1, min(columns, len(pixels)))
     rows = -(-len(pixels) // columns)
     page = Image.new(
         "RGB", (columns * cell_width + MARGIN, rows * cell_height + MARGIN), (255, 255, 255)
