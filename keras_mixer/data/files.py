@@ -5,11 +5,14 @@ import os
 import re
 import stat
 
+from keras_mixer.printable import escape
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 HIDDEN = (".", "__MACOSX")  # How the names of entries begin that are left out.
 MAX_BYTES = 2**30  # Six bytes, the most that a pixel takes, for as many pixels as PIL allows.
 
-# What would break a line, or move the cursor or the words of a terminal.
+# What would break a line, or move the cursor or the words of a terminal. Fewer than `printable`
+# escapes: folders give classes their names, and runs have recorded them like this.
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
 
 
@@ -53,12 +56,7 @@ def shown(path: str | os.PathLike) -> str:
     'two\\x0alines'
     """
     text = os.fsencode(path).decode("utf-8", "surrogateescape")
-    return _UNSHOWN.sub(_escape, text)
-
-
-def _escape(match: re.Match) -> str:
-    code = ord(match[0])
-    return f"\\u{code:04x}" if 0xFF < code < 0xDC80 else f"\\x{code & 0xFF:02x}"
+    return _UNSHOWN.sub(escape, text)
 
 
 def escaped(text: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from keras_mixer.printable import one_line
 from keras_mixer.runs.hub_names import HubName
 
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
@@ -32,7 +33,7 @@ def _explain(name: HubName, error: Exception) -> tuple[type[OSError], str]:
         error = error.__cause__
     endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
     status = getattr(getattr(error, "response", None), "status_code", None)
-    said = _one_line(getattr(error, "server_message", None) or error)
+    said = _without_token(getattr(error, "server_message", None) or error)
     if isinstance(error, errors.RevisionNotFoundError):
         return FileNotFoundError, f"{name.repository} has no branch, tag or commit {name.revision}."
     if isinstance(error, errors.GatedRepoError):
@@ -67,11 +68,11 @@ def _explain(name: HubName, error: Exception) -> tuple[type[OSError], str]:
     return ConnectionError, f"{endpoint} failed for {name}: {type(error).__name__}: {said}"
 
 
-def _one_line(error: object) -> str:
+def _without_token(error: object) -> str:
     """A message on one line, without the token that this login sends."""
     import huggingface_hub as hub
 
-    text = " ".join(str(error).split())
+    text = one_line(error)
     secrets = {os.environ.get("HF_TOKEN"), os.environ.get("HUGGING_FACE_HUB_TOKEN")}
     with contextlib.suppress(Exception):  # It may ask a server for one.
         secrets.add(hub.get_token())

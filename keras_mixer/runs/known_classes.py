@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import keras
 
-from keras_mixer.weights import check_archive, one_line
+from keras_mixer.printable import one_line, printable
+from keras_mixer.weights import check_archive
 
 _LIBRARIES = ("keras", "keras_hub")
 _VALUES = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
@@ -87,7 +88,7 @@ def check_classes(path: pathlib.Path) -> None:
                 "keras.saving.load_model(path, compile=False).save(other_path)."
             )
         raise ValueError(
-            f"{path} is refused: it has {one_line(', '.join(strange), 500)}, which may run code "
+            f"{path} is refused: it has {printable(', '.join(strange), 500)}, which may run code "
             f"that came with it or is not known here. {advice}"
         )
 

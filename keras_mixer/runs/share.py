@@ -9,13 +9,13 @@ import re
 import shutil
 import zipfile
 
+from keras_mixer.printable import one_line
 from keras_mixer.runs.card import model_card
 from keras_mixer.runs.directory import Run, load_run
 from keras_mixer.runs.hub import Change, push_files
 from keras_mixer.runs.hub_names import HubName, is_hub_name, is_revision, parse
 from keras_mixer.runs.known_classes import check_classes
 from keras_mixer.runs.privacy import without_private
-from keras_mixer.weights import one_line
 from keras_mixer.writing import in_one_step
 
 CARD = "README.md"

@@ -1,6 +1,7 @@
 """Published weights and weight files, exactly and all or nothing."""
 
-from keras_mixer.weights.arrays import StoredArray, one_line, stored
+from keras_mixer.printable import one_line
+from keras_mixer.weights.arrays import StoredArray, stored
 from keras_mixer.weights.assign import LoadReport, assign
 from keras_mixer.weights.classes import class_names
 from keras_mixer.weights.convert import convert

@@ -68,11 +68,3 @@ def rename(
 def stored(array: np.ndarray) -> StoredArray:
     """An array that is in memory already."""
     return StoredArray(array.shape, str(array.dtype), lambda: array)
-
-
-def one_line(text: object, most: int = 10_000) -> str:
-    """Text out of a file on one line of bounded length, without what would steer a terminal."""
-    shown = (
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)[:most]
-    )
-    return "".join(shown) + ("..." if len(str(text)) > most else "")

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from keras_mixer.weights.arrays import STORED, one_line
+from keras_mixer.printable import printable
+from keras_mixer.weights.arrays import STORED
 from keras_mixer.weights.formats import Weights
 
 
@@ -77,7 +78,7 @@ def assign(model, weights: Weights) -> LoadReport:
     if problems:
         raise ValueError(
             f"The weights of {weights.origin} do not fit {model.name}. "
-            + one_line("; ".join(problems))
+            + printable("; ".join(problems), 10_000)
         )
     for variable, array in shared.values():
         variable.assign(array.read())

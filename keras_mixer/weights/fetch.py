@@ -7,6 +7,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
+from keras_mixer.printable import one_line
 from keras_mixer.weights.download import (
     Said,
     beside,
@@ -87,7 +88,7 @@ def fetch(
                 _put_in_place(part, path, url, said)
     except ConnectionError as error:
         raise ConnectionError(
-            f"Cannot fetch {_page(url)}: {_one_line(error)}. Get it another way and place the file "
+            f"Cannot fetch {_page(url)}: {one_line(error)}. Get it another way and place the file "
             f"at {path}"
         ) from error
     return path
@@ -141,7 +142,7 @@ def _verify(path: pathlib.Path, said: Said, check, refusal: str) -> None:
         try:
             check(path)
         except ValueError as error:
-            raise ValueError(f"{refusal}: {_one_line(error)}") from error
+            raise ValueError(f"{refusal}: {one_line(error)}") from error
 
 
 def _put_in_place(part: pathlib.Path, path: pathlib.Path, url: str, said: Said) -> None:
@@ -164,7 +165,3 @@ def _put_in_place(part: pathlib.Path, path: pathlib.Path, url: str, said: Said) 
 def _digest(path: pathlib.Path, algorithm: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

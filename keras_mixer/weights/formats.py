@@ -10,9 +10,10 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+from keras_mixer.printable import one_line, printable
 from keras_mixer.specs import MixerSpec
 from keras_mixer.weights import keras_files, official, timm
-from keras_mixer.weights.arrays import StoredArray, one_line
+from keras_mixer.weights.arrays import StoredArray
 from keras_mixer.weights.fetch import fetch
 from keras_mixer.weights.registry import WeightsRecord, find
 
@@ -128,7 +129,7 @@ def _guarded(path: str, name: str, array: StoredArray) -> StoredArray:
         try:
             return array.load()
         except Exception as error:
-            where = f"{path} is damaged at {one_line(name)}"
+            where = f"{path} is damaged at {printable(name, 200)}"
             raise ValueError(f"{where}: {type(error).__name__}: {one_line(error)}") from error
 
     return dataclasses.replace(array, load=load)
