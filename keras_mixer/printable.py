@@ -35,6 +35,11 @@ def one_line(text: object, most: int | None = 10_000) -> str:
     return printable(" ".join(str(text).split()), most)
 
 
+def print_line(text: object) -> None:
+    """Prints text as `printable`; what functions that report on their work call by default."""
+    print(printable(text))
+
+
 def escape(character: str | re.Match) -> str:
     r"""One character, or the one of a match, as its code: `\x1b`, `\u202e`, `\U000e0041`.
 

@@ -1,12 +1,12 @@
 """`keras-mixer compare` and `keras-mixer shuffle-study`"""
 
 import dataclasses
-import json
 
 import click
 
 from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import Several, Values
+from keras_mixer_cli.printing import echo, echo_json
 from keras_mixer_cli.reading import max_bad_images
 from keras_mixer_cli.recipe_options import find_recipe, refuse_settings
 from keras_mixer_cli.study_options import place_of, study_options
@@ -98,7 +98,7 @@ def compare(
         )
     if as_json:
         content = [dataclasses.asdict(row) for row in rows]
-        click.echo(json.dumps({"path": str(path), "compared": content}, indent=2))
+        echo_json({"path": str(path), "compared": content}, indent=2)
     elif not quiet:
         _show_compared(data, path, rows)
 
@@ -107,8 +107,10 @@ def _show_compared(data, path, rows) -> None:
     from keras_mixer_cli.tables import percent, show
 
     show(
-        f"{data}. trained: how long, and 10^12 multiply-accumulates; images/s of inference and of\n"
-        "training: at the best batch size",
+        (
+            f"{data}. trained: how long, and 10^12 multiply-accumulates; images/s of inference and",
+            "of training: at the best batch size",
+        ),
         {
             "model": "left",
             "params": "right",
@@ -135,7 +137,7 @@ def _show_compared(data, path, rows) -> None:
             for row in rows
         ],
     )
-    click.echo(f"saved: {path}, with accuracy_cost.png and accuracy_throughput.png")
+    echo(f"saved: {path}, with accuracy_cost.png and accuracy_throughput.png")
 
 
 @click.command("shuffle-study", cls=Several)
@@ -200,7 +202,7 @@ def shuffle_study(
         )
     if as_json:
         content = [dataclasses.asdict(row) for row in rows]
-        click.echo(json.dumps({"path": str(path), "curves": content}, indent=2))
+        echo_json({"path": str(path), "curves": content}, indent=2)
     elif not quiet:
         first = {row.model: row.top_1 for row in reversed(rows)}
         show(
@@ -216,4 +218,4 @@ def shuffle_study(
                 for row in rows
             ],
         )
-        click.echo(f"saved: {path}, with shuffle.png")
+        echo(f"saved: {path}, with shuffle.png")

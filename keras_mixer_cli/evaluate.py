@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import pathlib
 import re
@@ -12,6 +11,7 @@ import click
 
 from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.printing import echo, echo_json, finite
 from keras_mixer_cli.reading import load_data, max_bad_images
 
 MANY_CLASSES = 50  # Beyond, only the worst ones are shown one by one.
@@ -84,7 +84,7 @@ def evaluate(target, data, real, real_labels, predictions, output, as_json, **op
     contents = [_content(*row) for row in zip(found, results, reals, strict=True)]
     if as_json:
         for content in contents:
-            click.echo(json.dumps(content))
+            echo_json(content)
     else:
         _show(found, results, reals)
     for row in zip(found, results, contents, strict=True) if output else ():
@@ -175,13 +175,6 @@ def _some(names) -> str:
 def _content(one, result, real) -> dict:
     """An evaluation as JSON; what is not a number becomes null."""
 
-    def plain(value):
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [plain(inner) for inner in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
     calibration = dataclasses.asdict(result.calibration)
     content = {name: getattr(one, name) for name in ("model", "backend", "data", "crop")}
     content |= {name: getattr(result, name) for name in ("images", "top_1", "top_5", "loss")}
@@ -190,7 +183,7 @@ def _content(one, result, real) -> dict:
         content["real"] = dataclasses.asdict(real)
     content["calibration"] = {name: array.tolist() for name, array in calibration.items()}
     content["per_class"] = dict(zip(one.label_names, result.per_class.tolist(), strict=True))
-    return plain(content)
+    return finite(content)
 
 
 def _show(found, results, reals) -> None:
@@ -246,4 +239,4 @@ def _draw(output: pathlib.Path, one, result, content: dict) -> None:
     figures.save(confusion, folder / "confusion.png")
     figures.save(evaluation.reliability(result.calibration), folder / "reliability.png")
     write_text(folder / "evaluation.json", json.dumps(content, indent=2) + "\n")
-    click.echo(f"saved: {folder}", err=True)
+    echo(f"saved: {folder}", err=True)

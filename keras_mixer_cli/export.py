@@ -8,6 +8,7 @@ import click
 
 from keras_mixer_cli.numbers import Real, Whole
 from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.printing import echo
 from keras_mixer_cli.reading import load_data, load_pictures, max_bad_images
 
 
@@ -110,7 +111,7 @@ def export(
         label_names=found.label_names,
         labelled=images is None,
         tolerance=tolerance,
-        say=functools.partial(click.echo, err=True),
+        say=functools.partial(echo, err=True),
     )
     one = done.comparison
     show(

@@ -1,11 +1,10 @@
 """`keras-mixer fewshot`"""
 
-import json
-
 import click
 
 from keras_mixer_cli.numbers import Real, Size, Whole
 from keras_mixer_cli.options import Several, Values, on_a_backend
+from keras_mixer_cli.printing import echo_json
 from keras_mixer_cli.reading import load_data, max_bad_images
 
 
@@ -80,7 +79,7 @@ def fewshot(
     )
     if as_json:
         numbers = {n: {"mean": result.mean(n), "top_1": result.top_1[n]} for n in result.top_1}
-        click.echo(json.dumps({"model": found.name, "data": data, "shots": numbers}, indent=2))
+        echo_json({"model": found.name, "data": data, "shots": numbers}, indent=2)
         return
 
     def mean(n):

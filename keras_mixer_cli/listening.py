@@ -5,6 +5,7 @@ import functools
 import click
 
 from keras_mixer_cli.numbers import Whole
+from keras_mixer_cli.printing import echo
 
 
 def listening(bytes_of: str):
@@ -49,10 +50,10 @@ def warn_if_open(host: str) -> None:
     from keras_mixer.serving.guard import is_loopback
 
     if not is_loopback(host):
-        click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
+        echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
 
 
 def say_ready(ready) -> None:
     """That the warm-up is over; its error is told at the end."""
     if ready.exception() is None:
-        click.echo("ready", err=True)
+        echo("ready", err=True)

@@ -6,6 +6,7 @@ import os
 import click
 
 from keras_mixer_cli.backend import BACKENDS, choose_backend
+from keras_mixer_cli.printing import echo
 
 
 def on_a_backend(command):
@@ -23,7 +24,7 @@ def on_a_backend(command):
         name, reason = choose_backend(backend)
         os.environ["KERAS_BACKEND"] = name
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notices.
-        click.echo(f"backend: {name} ({reason})", err=True)
+        echo(f"backend: {name} ({reason})", err=True)
         return command(*args, **kwargs)
 
     return wrapped

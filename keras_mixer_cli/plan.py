@@ -1,12 +1,12 @@
 """`keras-mixer plan`"""
 
 import dataclasses
-import json
 
 import click
 
 from keras_mixer_cli.numbers import Real, Size, Whole
 from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo, echo_json
 from keras_mixer_cli.recipe_options import (
     find_recipe,
     recipe_options,
@@ -133,11 +133,11 @@ def plan(
         **({} if utilisation is None else {"utilisation": utilisation}),
     )
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(made), indent=2))
+        echo_json(dataclasses.asdict(made), indent=2)
     else:
         _print(made, throughput)
     if not made.fits:
-        click.echo(_what_would_fit(made), err=True)
+        echo(_what_would_fit(made), err=True)
         context.exit(1)
 
 
@@ -159,11 +159,12 @@ def _print(made, throughput) -> None:
     recipe, memory, step = made.recipe, made.memory, made.step
     copies = made.devices // made.model_parallel
     parts = f", in {recipe.accumulation} parts" if recipe.accumulation > 1 else ""
-    click.echo(
+    echo(
         f"{made.model} by {recipe.name} on {made.devices} x {made.device.name}: {copies} copies "
-        f"of the model on {made.model_parallel} each\n"
+        f"of the model on {made.model_parallel} each",
         f"{made.parameters:,} parameters, {recipe.optimizer}, {recipe.precision}; "
-        f"{recipe.steps:,} steps of {recipe.batch_size:,} images{parts}\n"
+        f"{recipe.steps:,} steps of {recipe.batch_size:,} images{parts}",
+        "",
     )
     columns = {"without": memory, "with": made.memory_otherwise}
     if recipe.remat:
@@ -194,7 +195,7 @@ def _print(made, throughput) -> None:
             if seconds
         ],
     )
-    click.echo(
+    echo(
         f"{made.images_per_second:,.0f} images/s, {made.images_per_second / made.devices:,.1f} of "
         f"each device; {made.days:,.2f} days, {made.device_days:,.1f} device-days"
     )

@@ -1,12 +1,12 @@
 """`keras-mixer predict`"""
 
 import itertools
-import json
 
 import click
 
 from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import RunDirectory, on_a_backend
+from keras_mixer_cli.printing import echo, echo_json
 from keras_mixer_cli.reading import load_pictures
 
 AT_ONCE = 1000  # Pictures in a table on the screen; more belong into a file.
@@ -69,7 +69,7 @@ def predict(
         )
     bad = f"; {written.bad:,} of them skipped, see the column error" if written.bad else ""
     other = f"; passed over {written.passed_over:,} that are not pictures by name"
-    click.echo(
+    echo(
         f"{'saved' if written.new else 'finished before'}: {output}, {written.files:,} files{bad}"
         + (other if written.passed_over else "")
     )
@@ -103,7 +103,7 @@ def _print(run, images, top, as_json, batch_size, max_bad) -> None:
     if as_json:
         for image, scores, order in zip(images, probabilities, best, strict=True):
             ranked = {trained.label_names[i]: float(scores[i]) for i in order}
-            click.echo(json.dumps({"image": image, "probabilities": ranked}))
+            echo_json({"image": image, "probabilities": ranked})
         return
     show(
         f"{run}",

@@ -3,6 +3,7 @@
 import click
 
 from keras_mixer_cli.numbers import Whole
+from keras_mixer_cli.printing import echo
 
 max_bad_images = click.option(
     "--max-bad-images",
@@ -54,10 +55,10 @@ def _list(skipped) -> None:
     from keras_mixer.data import shown
 
     if skipped:
-        click.echo(
+        echo(
             f"{len(skipped):,} images cannot be read and are left out; what follows is of the "
             "others:",
             err=True,
         )
     for one in skipped:
-        click.echo(f"  {shown(one.path)}: {one.problem}", err=True)
+        echo(f"  {shown(one.path)}: {one.problem}", err=True)

@@ -8,6 +8,7 @@ import click
 from keras_mixer_cli.listening import listening, say_ready, warn_if_open
 from keras_mixer_cli.numbers import Real, Whole
 from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo
 
 
 @click.command()
@@ -80,7 +81,7 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
             classifier, max_batch=max_batch, max_wait=max_wait / 1000, places=queue, **limits
         )
         classes = len(classifier.label_names)
-        click.echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
+        echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
         warn_if_open(host)
         service.ready.add_done_callback(say_ready)
         serving.serve(serving.create_app(service), service.ready, bound)

@@ -7,6 +7,7 @@ import click
 
 from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import Several, Values, is_run, on_a_backend
+from keras_mixer_cli.printing import echo
 
 
 @click.command(cls=Several)
@@ -65,7 +66,7 @@ def visualize(target, model, gelu, images, blocks, units, output) -> None:
     def save(name: str, figure) -> None:
         path = folder / f"{name}.png"
         figures.save(figure, path)
-        click.echo(f"saved: {click.format_filename(path)}")
+        echo(f"saved: {path}")
 
     (name,) = figures.drawable([net.name], 24)
     for block, pictures in zip(blocks, mixing, strict=True):

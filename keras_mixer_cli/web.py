@@ -8,6 +8,7 @@ import click
 from keras_mixer_cli.listening import listening, say_ready, warn_if_open
 from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo
 
 
 @click.command()
@@ -43,7 +44,7 @@ def web(targets, host, port, rate, **limits) -> None:
         ]
         site = serving.Site(services)
         app = serving.create_page(site, host=bound.getsockname()[0], rate=rate)
-        click.echo(f"{serving.address(bound)} shows {', '.join(site.names)}")
+        echo(f"{serving.address(bound)} shows {', '.join(site.names)}")
         warn_if_open(host)
         site.ready.add_done_callback(say_ready)
         serving.serve(app, site.ready, bound)

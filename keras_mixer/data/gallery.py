@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_mixer.preprocessing import preprocess_input
+from keras_mixer.printable import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,6 +50,7 @@ def gallery(batch, label_names, columns: int = 8, weights=None) -> "Image":
         top = MARGIN + i // columns * cell_height
         page.paste(Image.fromarray(image), (left, top))
         for line, text in enumerate(captions(label, label_names)):
+            text = printable(text, 200)
             while draw.textlength(text, font) > cell_width - MARGIN:
                 text = text[:-2].rstrip("…") + "…"
             draw.text((left, top + height + line * LINE), text, (0, 0, 0), font)

@@ -10,6 +10,7 @@ import keras
 
 from keras_mixer import distribution
 from keras_mixer.data import ImageData, Split, hold_out
+from keras_mixer.printable import print_line
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import signals
 from keras_mixer.training.build import build_model, check_model
@@ -43,7 +44,7 @@ def finetune(
     image_size: tuple[int, int] | None = None,
     validation: Split | None = None,
     checkpoints: str | os.PathLike | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
     callbacks=(),
     verbose="auto",
     **compile_options,
