@@ -41,7 +41,7 @@ def model_card(
         license: the hub's short name of a licence; `None` where none was stated.
     """
     is_mixer = isinstance(config.get("request", {}).get("model"), dict)
-    backend = config.get("request", {}).get("backend", "")
+    backend = printable(config.get("request", {}).get("backend", ""), SHOWN)
     name, data = config["model"], DATASETS.get(config["data"])
     height, width = image_size
     sections = {
@@ -109,7 +109,7 @@ def _front_matter(config, data, is_mixer: bool, backend: str, license: str | Non
         for key, kind in figures
         if isinstance(metrics.get(key), float) and math.isfinite(metrics[key])
     ]
-    begun = config["recipe"].get("weights") or ""
+    begun = printable(config["recipe"].get("weights") or "", SHOWN)
     card = ModelCardData(
         license=license,
         library_name="keras",
