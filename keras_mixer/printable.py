@@ -41,6 +41,11 @@ def one_line(text: object, most: int | None = 10_000) -> str:
     return printable(without_secrets(" ".join(str(text).split())), most)
 
 
+def print_line(text: object) -> None:
+    """Prints text as `printable`; what functions that report on their work call by default."""
+    print(printable(text))
+
+
 def without_secrets(text: object, *secrets: str | None) -> str:
     """Text in which no address has a login or a query, which may hold a token or a signature.
 

@@ -21,6 +21,7 @@ from keras_mixer_cli.fewshot import fewshot
 from keras_mixer_cli.models import models
 from keras_mixer_cli.plan import plan
 from keras_mixer_cli.predict import predict
+from keras_mixer_cli.printing import echo, one_line, printable
 from keras_mixer_cli.push import push
 from keras_mixer_cli.recipes import recipes
 from keras_mixer_cli.runs import runs
@@ -30,6 +31,8 @@ from keras_mixer_cli.training import finetune, pretrain
 from keras_mixer_cli.visualize import visualize
 from keras_mixer_cli.web import web
 from keras_mixer_cli.weights import weights
+
+MESSAGE = 10_000  # Characters of an error that are shown.
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,19 +68,24 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return commands.main(arguments, "keras-mixer", standalone_mode=False) or 0
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        usage, told, message = shown.getvalue().partition("Error: ")
+        click.echo(usage, err=True, nl=False)
+        if told:
+            echo(one_line(told + message), err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         # Click makes an Abort of `keras_mixer.training.Interrupted`, of work that is saved.
         cause = error.__cause__ or error.__context__
         saved = getattr(cause, "saved", "")
         saved = saved and f" {saved[0].upper()}{saved[1:]}; the same command goes on."
-        click.echo(f"Interrupted.{saved}", err=True)
+        echo(f"Interrupted.{saved}", err=True)
         return 128 + getattr(cause, "signum", signal.SIGINT)
     except Exception as error:
         if "--debug" in arguments:
             raise
-        click.echo(f"Error: {_one_line(error)}", err=True)
+        echo(f"Error: {_one_line(error)}", err=True)
         return 1
 
 
@@ -99,7 +107,7 @@ def _one_line(error: Exception) -> str:
     lines = message.splitlines() or [""]
     text = lines[0]
     if not isinstance(error, ValueError | OSError | ImportError | FloatingPointError):
-        text = f"{type(error).__name__}: {text}"
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(lines) > 1 or not lines[0]:
         text += " (--debug shows everything)"
-    return text
+    return printable(text, MESSAGE)

@@ -7,7 +7,9 @@ import pathlib
 
 import click
 
-from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
+from keras_mixer_cli.numbers import Size, Whole
+from keras_mixer_cli.options import Several, Values, on_a_backend
+from keras_mixer_cli.printing import echo, echo_json, finite
 
 
 @click.command(cls=Several)
@@ -22,7 +24,7 @@ from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
 )
 @click.option(
     "--batch-sizes",
-    type=Values(click.IntRange(1)),
+    type=Values(Whole()),
     default="1,8,32",
     show_default=True,
     help="Images in a call.",
@@ -36,12 +38,12 @@ from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1),
+    type=Whole(),
     default=5,
     show_default=True,
     help="Timed calls at each batch size, the models in turn.",
 )
-@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
+@click.option("--image-size", type=Size(), help="224, or HEIGHTxWIDTH.")
 @click.option("--no-training", is_flag=True, help="Measure inference alone.")
 @click.option(
     "--optimizer",
@@ -83,7 +85,7 @@ def benchmark(
         rounds=rounds,
         training=not no_training,
         optimizer=optimizer,
-        say=functools.partial(click.echo, err=True),
+        say=functools.partial(echo, err=True),
     )
     machine = profiling.this_machine()
     costs = [
@@ -102,16 +104,15 @@ def benchmark(
         "profiles": [dataclasses.asdict(profile) for profile in profiles],
         "pretraining": costs,
     }
-    text = json.dumps(content, indent=2)
     if as_json:
-        click.echo(text)
+        echo_json(content, indent=2)
     else:
         _print(machine, profiles, costs)
     if output:
-        (output / "benchmark.json").write_text(text + "\n")
+        (output / "benchmark.json").write_text(json.dumps(finite(content), indent=2) + "\n")
         figure = profiling.throughput(profiles, machine.device)
         figure.savefig(output / "benchmark.png", dpi=100)
-        click.echo(f"saved: {output}/benchmark.json, {output}/benchmark.png", err=as_json)
+        echo(f"saved: {output}/benchmark.json, {output}/benchmark.png", err=as_json)
 
 
 def _costs(profile, image_size):
@@ -126,14 +127,14 @@ def _costs(profile, image_size):
 def _print(machine, profiles, costs) -> None:
     from keras_mixer_cli.tables import show
 
-    click.echo(f"device: {machine.device}; processor: {machine.cpu}; {machine.system}")
-    click.echo("versions: " + ", ".join(f"{name} {v}" for name, v in machine.versions.items()))
-    click.echo(f"date: {machine.date}")
+    echo(f"device: {machine.device}; processor: {machine.cpu}; {machine.system}")
+    echo("versions: " + ", ".join(f"{name} {v}" for name, v in machine.versions.items()))
+    echo(f"date: {machine.date}")
     rates = {profile.dtype: profile.ceiling for profile in profiles}
     for dtype, rate in rates.items():
-        click.echo(f"matrix products in {dtype}: {rate / 1e9:,.0f} GFLOP/s")
+        echo(f"matrix products in {dtype}: {rate / 1e9:,.0f} GFLOP/s")
     if len(rates) == 2 and rates["bfloat16"] < 1.1 * rates["float32"]:
-        click.echo(
+        echo(
             "bfloat16: products are hardly faster than in float32, if at all: this processor has "
             "no instructions for them, or the backend does not use them"
         )
@@ -151,8 +152,10 @@ def _print(machine, profiles, costs) -> None:
         ],
     )
     show(
-        "Images a second at the best batch size. Share: of the rate of matrix products.\n"
-        "First: seconds of the first call, with compilation. MiB: memory at its peak.",
+        (
+            "Images a second at the best batch size. Share: of the rate of matrix products.",
+            "First: seconds of the first call, with compilation. MiB: memory at its peak.",
+        ),
         {
             "model": "left",
             "dtype": "left",
@@ -167,8 +170,10 @@ def _print(machine, profiles, costs) -> None:
     )
     if costs:
         show(
-            "Estimate of the paper's pre-training runs: images / measured images a second,\n"
-            "without reading and evaluation, beside what they took there (Table 3).",
+            (
+                "Estimate of the paper's pre-training runs: images / measured images a second,",
+                "without reading and evaluation, beside what they took there (Table 3).",
+            ),
             {
                 "run": "left",
                 "dtype": "left",

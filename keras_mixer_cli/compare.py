@@ -1,11 +1,12 @@
 """`keras-mixer compare` and `keras-mixer shuffle-study`"""
 
 import dataclasses
-import json
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import Several, Values
+from keras_mixer_cli.printing import echo, echo_json
 from keras_mixer_cli.reading import max_bad_images
 from keras_mixer_cli.recipe_options import find_recipe, refuse_settings
 from keras_mixer_cli.study_options import place_of, study_options
@@ -24,15 +25,15 @@ LARGE = ("mixer_b16", "vit_b16", "resnet50")
 )
 @click.option(
     "--batch-sizes",
-    type=Values(click.IntRange(1)),
+    type=Values(Whole()),
     default="1,8,32",
     show_default=True,
     help="To measure throughput at; the best one counts.",
 )
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--rounds", type=Whole(), default=5, show_default=True)
 @click.option(
     "--seeds",
-    type=click.IntRange(1),
+    type=Whole(),
     default=1,
     show_default=True,
     help="Trainings of each model to take the mean and the deviation of.",
@@ -97,7 +98,7 @@ def compare(
         )
     if as_json:
         content = [dataclasses.asdict(row) for row in rows]
-        click.echo(json.dumps({"path": str(path), "compared": content}, indent=2))
+        echo_json({"path": str(path), "compared": content}, indent=2)
     elif not quiet:
         _show_compared(data, path, rows)
 
@@ -106,8 +107,10 @@ def _show_compared(data, path, rows) -> None:
     from keras_mixer_cli.tables import percent, show
 
     show(
-        f"{data}. trained: how long, and 10^12 multiply-accumulates; images/s of inference and of\n"
-        "training: at the best batch size",
+        (
+            f"{data}. trained: how long, and 10^12 multiply-accumulates; images/s of inference and",
+            "of training: at the best batch size",
+        ),
         {
             "model": "left",
             "params": "right",
@@ -134,7 +137,7 @@ def _show_compared(data, path, rows) -> None:
             for row in rows
         ],
     )
-    click.echo(f"saved: {path}, with accuracy_cost.png and accuracy_throughput.png")
+    echo(f"saved: {path}, with accuracy_cost.png and accuracy_throughput.png")
 
 
 @click.command("shuffle-study", cls=Several)
@@ -199,7 +202,7 @@ def shuffle_study(
         )
     if as_json:
         content = [dataclasses.asdict(row) for row in rows]
-        click.echo(json.dumps({"path": str(path), "curves": content}, indent=2))
+        echo_json({"path": str(path), "curves": content}, indent=2)
     elif not quiet:
         first = {row.model: row.top_1 for row in reversed(rows)}
         show(
@@ -215,4 +218,4 @@ def shuffle_study(
                 for row in rows
             ],
         )
-        click.echo(f"saved: {path}, with shuffle.png")
+        echo(f"saved: {path}, with shuffle.png")

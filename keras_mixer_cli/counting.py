@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.text import Text
+
+from keras_mixer_cli.tables import say
 
 EVERY = 10.0  # Seconds between lines.
 
@@ -46,7 +47,7 @@ class Looking:
             self._bar.update(self._task, completed=done)
         elif not self.console.is_terminal and now - self.said >= EVERY:
             self.said = now
-            self.console.print(Text(looked(done, of, bad)), soft_wrap=True)
+            say(self.console, looked(done, of, bad))
 
 
 def looked(done: int, of: int, bad: int) -> str:
@@ -94,7 +95,7 @@ class Counting:
         if self.first is None:
             self.first, self.started, self.said = done, now, now
             if done:
-                self.console.print(Text(f"going on after {done:,} files"), soft_wrap=True)
+                say(self.console, f"going on after {done:,} files")
             return
         rate = (done - self.first) / max(now - self.started, 1e-6)
         numbers = f"{rate:,.0f} files/s" + (f"  {bad:,} skipped" if bad else "")
@@ -106,4 +107,4 @@ class Counting:
         elif now - self.said >= EVERY:
             self.said = now
             of = "" if self.total is None else f" of {self.total:,}"
-            self.console.print(Text(f"{done:,}{of} files  {numbers}"), soft_wrap=True)
+            say(self.console, f"{done:,}{of} files  {numbers}")

@@ -2,7 +2,9 @@
 
 import click
 
-from keras_mixer_cli.options import on_a_backend, parse_size
+from keras_mixer_cli.numbers import Size, Whole
+from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo
 from keras_mixer_cli.recipe_options import find_recipe, recipe_options
 
 
@@ -78,24 +80,24 @@ def check(context, data, data_dir) -> None:
         [*zip(loaded.label_names, train, test, strict=True), ("all", train.sum(), test.sum())],
     )
     for side, (least, median, most) in (("height", report.heights), ("width", report.widths)):
-        click.echo(f"{side}: {least} to {most} pixels, median {median}")
-    click.echo(f"imbalance: the largest class has {report.imbalance:.1f} times the smallest")
+        echo(f"{side}: {least} to {most} pixels, median {median}")
+    echo(f"imbalance: the largest class has {report.imbalance:.1f} times the smallest")
     problems = report.problems(loaded.label_names)
     for problem in problems:
-        click.echo(f"problem: {problem}")
+        echo(f"problem: {problem}")
     if not problems:
-        click.echo("no problems found")
+        echo("no problems found")
     context.exit(1 if problems else 0)
 
 
 @datasets.command("show")
 @click.argument("data")
 @click.option("--output", type=click.Path(dir_okay=False), default="grid.png", show_default=True)
-@click.option("--images", type=click.IntRange(1), default=24, show_default=True)
-@click.option("--columns", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
+@click.option("--images", type=Whole(1, 10_000), default=24, show_default=True)
+@click.option("--columns", type=Whole(), default=8, show_default=True)
+@click.option("--image-size", type=Size(), help="224, or HEIGHTxWIDTH.")
 @recipe_options("crop", "randaugment_magnitude", "mixup", "cutmix", "augment")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=Whole(0), default=0, show_default=True)
 @click.option(
     "--data-dir", type=click.Path(file_okay=False), help="Where TensorFlow Datasets keeps data."
 )
@@ -117,4 +119,4 @@ def show_(
     batch = batches[0] if recipe.augment is None else next(iter(batches.as_numpy_iterator()))
     picture = keras_mixer.data.gallery(batch, loaded.label_names, columns)
     picture.save(output)
-    click.echo(f"saved: {output}, {images} images of {data} by the recipe {recipe.name}")
+    echo(f"saved: {output}, {images} images of {data} by the recipe {recipe.name}")

@@ -4,6 +4,8 @@ import contextlib
 
 import click
 
+from keras_mixer_cli.numbers import Real, Whole
+
 
 def distribution_options(command):
     """Adds `--distribute` and what goes with it."""
@@ -17,15 +19,15 @@ def distribution_options(command):
             ),
             click.option(
                 "--split",
-                type=click.IntRange(1),
+                type=Whole(),
                 help="With model: devices that share one model. Default: all.",
             ),
-            click.option("--processes", type=click.IntRange(1), help="Number of processes."),
-            click.option("--process", type=click.IntRange(0), help="Number of this one, from 0."),
+            click.option("--processes", type=Whole(), help="Number of processes."),
+            click.option("--process", type=Whole(0), help="Number of this one, from 0."),
             click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens."),
             click.option(
                 "--wait",
-                type=click.FloatRange(0, min_open=True),
+                type=Real(0, 1e6, min_open=True),
                 default=120.0,
                 show_default=True,
                 help="Seconds until all processes must have come.",

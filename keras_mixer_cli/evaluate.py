@@ -3,14 +3,15 @@
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import pathlib
 import re
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.printing import echo, echo_json, finite
 from keras_mixer_cli.reading import load_data, max_bad_images
 
 MANY_CLASSES = 50  # Beyond, only the worst ones are shown one by one.
@@ -28,7 +29,7 @@ WORST_CLASSES = 20
     type=click.Choice(["resize", "resize_crop", "resmall_crop"]),
     help="May be given several times. Default: the run's, else the data set's.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--batch-size", type=Whole(), default=64, show_default=True)
 @click.option("--real", is_flag=True, help="Judge on ImageNet's ReaL labels, too.")
 @click.option(
     "--real-labels",
@@ -83,7 +84,7 @@ def evaluate(target, data, real, real_labels, predictions, output, as_json, **op
     contents = [_content(*row) for row in zip(found, results, reals, strict=True)]
     if as_json:
         for content in contents:
-            click.echo(json.dumps(content))
+            echo_json(content)
     else:
         _show(found, results, reals)
     for row in zip(found, results, contents, strict=True) if output else ():
@@ -174,13 +175,6 @@ def _some(names) -> str:
 def _content(one, result, real) -> dict:
     """An evaluation as JSON; what is not a number becomes null."""
 
-    def plain(value):
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [plain(inner) for inner in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
     calibration = dataclasses.asdict(result.calibration)
     content = {name: getattr(one, name) for name in ("model", "backend", "data", "crop")}
     content |= {name: getattr(result, name) for name in ("images", "top_1", "top_5", "loss")}
@@ -189,7 +183,7 @@ def _content(one, result, real) -> dict:
         content["real"] = dataclasses.asdict(real)
     content["calibration"] = {name: array.tolist() for name, array in calibration.items()}
     content["per_class"] = dict(zip(one.label_names, result.per_class.tolist(), strict=True))
-    return plain(content)
+    return finite(content)
 
 
 def _show(found, results, reals) -> None:
@@ -245,4 +239,4 @@ def _draw(output: pathlib.Path, one, result, content: dict) -> None:
     figures.save(confusion, folder / "confusion.png")
     figures.save(evaluation.reliability(result.calibration), folder / "reliability.png")
     write_text(folder / "evaluation.json", json.dumps(content, indent=2) + "\n")
-    click.echo(f"saved: {folder}", err=True)
+    echo(f"saved: {folder}", err=True)

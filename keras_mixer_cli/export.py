@@ -6,7 +6,9 @@ import pathlib
 
 import click
 
+from keras_mixer_cli.numbers import Real, Whole
 from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.printing import echo
 from keras_mixer_cli.reading import load_data, load_pictures, max_bad_images
 
 
@@ -41,12 +43,10 @@ from keras_mixer_cli.reading import load_data, load_pictures, max_bad_images
     type=click.Path(exists=True, file_okay=False),
     help="Folder of pictures to compare on. Default: the held-out images of the run.",
 )
-@click.option(
-    "--limit", type=click.IntRange(1), default=1000, show_default=True, help="Pictures compared."
-)
+@click.option("--limit", type=Whole(), default=1000, show_default=True, help="Pictures compared.")
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0),
+    type=Real(),
     default=1e-4,
     show_default=True,
     help="Largest difference allowed, as a share of the largest output or of 1; not for int8.",
@@ -111,7 +111,7 @@ def export(
         label_names=found.label_names,
         labelled=images is None,
         tolerance=tolerance,
-        say=functools.partial(click.echo, err=True),
+        say=functools.partial(echo, err=True),
     )
     one = done.comparison
     show(

@@ -1,10 +1,10 @@
 """`keras-mixer fewshot`"""
 
-import json
-
 import click
 
-from keras_mixer_cli.options import Several, Values, on_a_backend, parse_size
+from keras_mixer_cli.numbers import Real, Size, Whole
+from keras_mixer_cli.options import Several, Values, on_a_backend
+from keras_mixer_cli.printing import echo_json
 from keras_mixer_cli.reading import load_data, max_bad_images
 
 
@@ -17,17 +17,17 @@ from keras_mixer_cli.reading import load_data, max_bad_images
     help="Run (directory or hf://user/name), .keras file, name, or package.module:factory.",
 )
 @click.option("--weights", help="For a name: published weights, a weight file, or none.")
-@click.option("--shots", type=Values(click.IntRange(1)), default="1,5,10,25", show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--l2", type=click.FloatRange(0, min_open=True), default=1024.0, show_default=True)
+@click.option("--shots", type=Values(Whole()), default="1,5,10,25", show_default=True)
+@click.option("--seeds", type=Whole(1, 1000), default=3, show_default=True)
+@click.option("--l2", type=Real(min_open=True), default=1024.0, show_default=True)
 @click.option("--layer", help="Layer that gives the features. Default: the input of the head.")
-@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
+@click.option("--image-size", type=Size(), help="224, or HEIGHTxWIDTH.")
 @click.option(
     "--crop",
     type=click.Choice(["resize", "resize_crop", "resmall_crop"]),
     help="Default: the run's, else resize_crop, but resize where places matter.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--batch-size", type=Whole(), default=64, show_default=True)
 @click.option("--data-dir", type=click.Path(file_okay=False))
 @max_bad_images
 @click.option("--cache/--no-cache", default=True, help="Keep the features for the next time.")
@@ -79,7 +79,7 @@ def fewshot(
     )
     if as_json:
         numbers = {n: {"mean": result.mean(n), "top_1": result.top_1[n]} for n in result.top_1}
-        click.echo(json.dumps({"model": found.name, "data": data, "shots": numbers}, indent=2))
+        echo_json({"model": found.name, "data": data, "shots": numbers}, indent=2)
         return
 
     def mean(n):

@@ -4,6 +4,9 @@ import functools
 
 import click
 
+from keras_mixer_cli.numbers import Whole
+from keras_mixer_cli.printing import echo
+
 
 def listening(bytes_of: str):
     """Adds `--host`, `--port`, `--max-bytes` and `--max-pixels`.
@@ -17,21 +20,21 @@ def listening(bytes_of: str):
         ),
         click.option(
             "--port",
-            type=click.IntRange(0, 65535),
+            type=Whole(0, 65535),
             default=8000,
             show_default=True,
             help="0 for a free one.",
         ),
         click.option(
             "--max-bytes",
-            type=click.IntRange(1),
+            type=Whole(1, 2**40),
             default=16 * 2**20,
             show_default=True,
             help=bytes_of,
         ),
         click.option(
             "--max-pixels",
-            type=click.IntRange(1, 89_478_485),  # Where PIL begins to warn.
+            type=Whole(1, 89_478_485),  # Where PIL begins to warn.
             default=25_000_000,
             show_default=True,
             help="Of a picture.",
@@ -47,10 +50,10 @@ def warn_if_open(host: str) -> None:
     from keras_mixer.serving.guard import is_loopback
 
     if not is_loopback(host):
-        click.echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
+        echo(f"Whoever reaches {host} can use it: it asks for no password.", err=True)
 
 
 def say_ready(ready) -> None:
     """That the warm-up is over; its error is told at the end."""
     if ready.exception() is None:
-        click.echo("ready", err=True)
+        echo("ready", err=True)

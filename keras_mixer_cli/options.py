@@ -6,6 +6,7 @@ import os
 import click
 
 from keras_mixer_cli.backend import BACKENDS, choose_backend
+from keras_mixer_cli.printing import echo
 
 
 def on_a_backend(command):
@@ -23,7 +24,7 @@ def on_a_backend(command):
         name, reason = choose_backend(backend)
         os.environ["KERAS_BACKEND"] = name
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notices.
-        click.echo(f"backend: {name} ({reason})", err=True)
+        echo(f"backend: {name} ({reason})", err=True)
         return command(*args, **kwargs)
 
     return wrapped
@@ -63,7 +64,8 @@ class Several(click.Command):
         joined: list[str] = []
         values: list[str] | None = None  # Of the option before, as far as they have come.
         for arg in [*args, "--"]:
-            if values is not None and not arg.startswith("-"):
+            number = arg[1:2].isdigit()  # A negative one, and no option.
+            if values is not None and (number or not arg.startswith("-")):
                 values.append(arg)
                 continue
             if values:
@@ -89,16 +91,3 @@ class Values(click.ParamType):
         if twice := [one for one in values if values.count(one) > 1]:
             self.fail(f"{twice[0]} is given twice.", param, ctx)
         return values
-
-
-def parse_size(_context, _parameter, value: str | None) -> tuple[int, int] | None:
-    """`224` or `224x320` as (height, width)."""
-    if value is None:
-        return None
-    try:
-        numbers = [int(text) for text in value.lower().split("x")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 2) or min(numbers) < 1:
-        raise click.BadParameter(f"{value!r} is neither PIXELS nor HEIGHTxWIDTH, such as 224.")
-    return numbers[0], numbers[-1]

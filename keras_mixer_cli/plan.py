@@ -1,11 +1,12 @@
 """`keras-mixer plan`"""
 
 import dataclasses
-import json
 
 import click
 
-from keras_mixer_cli.options import on_a_backend, parse_size
+from keras_mixer_cli.numbers import Real, Size, Whole
+from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo, echo_json
 from keras_mixer_cli.recipe_options import (
     find_recipe,
     recipe_options,
@@ -32,9 +33,9 @@ _MEMORY = {  # Fields of a TrainingMemory, and what they are called.
 @click.option(
     "--data", metavar="NAME", help="imagenet, imagenet21k or jft300m; else --images and --classes."
 )
-@click.option("--images", type=click.IntRange(1), help="In an epoch. Default: those of the data.")
-@click.option("--classes", type=click.IntRange(1), help="Default: those of the data.")
-@click.option("--devices", type=click.IntRange(1), required=True, help="All of them together.")
+@click.option("--images", type=Whole(1, 10**12), help="In an epoch. Default: those of the data.")
+@click.option("--classes", type=Whole(), help="Default: those of the data.")
+@click.option("--devices", type=Whole(), required=True, help="All of them together.")
 @click.option(
     "--device-type",
     required=True,
@@ -43,26 +44,26 @@ _MEMORY = {  # Fields of a TrainingMemory, and what they are called.
 )
 @click.option(
     "--model-parallel",
-    type=click.IntRange(1),
+    type=Whole(),
     default=1,
     show_default=True,
     help="Devices that share one copy of the model; --distribute takes those of one process.",
 )
-@click.option("--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH.")
+@click.option("--image-size", type=Size(), help="224, or HEIGHTxWIDTH.")
 @click.option(
     "--throughput",
-    type=click.FloatRange(0, min_open=True),
+    type=Real(min_open=True),
     help="Images a second that one device trains on, as `keras-mixer benchmark` measures it, "
     "instead of an estimate.",
 )
 @click.option(
     "--utilisation",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Real(0, 1, min_open=True),
     help="Share of the peak rate of products that training reaches. Default: 0.4.",
 )
 @click.option(
     "--network",
-    type=click.FloatRange(0, min_open=True),
+    type=Real(min_open=True),
     help="GB/s that each device sends out of its machine or pod. Default: the type's own.",
 )
 @recipe_options(
@@ -132,11 +133,11 @@ def plan(
         **({} if utilisation is None else {"utilisation": utilisation}),
     )
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(made), indent=2))
+        echo_json(dataclasses.asdict(made), indent=2)
     else:
         _print(made, throughput)
     if not made.fits:
-        click.echo(_what_would_fit(made), err=True)
+        echo(_what_would_fit(made), err=True)
         context.exit(1)
 
 
@@ -158,11 +159,12 @@ def _print(made, throughput) -> None:
     recipe, memory, step = made.recipe, made.memory, made.step
     copies = made.devices // made.model_parallel
     parts = f", in {recipe.accumulation} parts" if recipe.accumulation > 1 else ""
-    click.echo(
+    echo(
         f"{made.model} by {recipe.name} on {made.devices} x {made.device.name}: {copies} copies "
-        f"of the model on {made.model_parallel} each\n"
+        f"of the model on {made.model_parallel} each",
         f"{made.parameters:,} parameters, {recipe.optimizer}, {recipe.precision}; "
-        f"{recipe.steps:,} steps of {recipe.batch_size:,} images{parts}\n"
+        f"{recipe.steps:,} steps of {recipe.batch_size:,} images{parts}",
+        "",
     )
     columns = {"without": memory, "with": made.memory_otherwise}
     if recipe.remat:
@@ -193,7 +195,7 @@ def _print(made, throughput) -> None:
             if seconds
         ],
     )
-    click.echo(
+    echo(
         f"{made.images_per_second:,.0f} images/s, {made.images_per_second / made.devices:,.1f} of "
         f"each device; {made.days:,.2f} days, {made.device_days:,.1f} device-days"
     )

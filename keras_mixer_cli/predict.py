@@ -1,11 +1,12 @@
 """`keras-mixer predict`"""
 
 import itertools
-import json
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import RunDirectory, on_a_backend
+from keras_mixer_cli.printing import echo, echo_json
 from keras_mixer_cli.reading import load_pictures
 
 AT_ONCE = 1000  # Pictures in a table on the screen; more belong into a file.
@@ -14,24 +15,20 @@ AT_ONCE = 1000  # Pictures in a table on the screen; more belong into a file.
 @click.command()
 @click.argument("run", type=RunDirectory())
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True))
-@click.option(
-    "--top", type=click.IntRange(1), default=3, show_default=True, help="Most probable classes."
-)
+@click.option("--top", type=Whole(), default=3, show_default=True, help="Most probable classes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each image.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),
     help="A .csv, .jsonl or .parquet file to write; the same command goes on with it.",
 )
-@click.option(
-    "--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images at a time."
-)
+@click.option("--batch-size", type=Whole(), default=64, show_default=True, help="Images at a time.")
 @click.option(
     "--all-probabilities", is_flag=True, help="With --output: the probability of every class, too."
 )
 @click.option(
     "--max-bad-images",
-    type=click.IntRange(0),
+    type=Whole(0),
     help="Files that may be left out because they cannot be read. Default: 0; with --output 100.",
 )
 @on_a_backend
@@ -72,7 +69,7 @@ def predict(
         )
     bad = f"; {written.bad:,} of them skipped, see the column error" if written.bad else ""
     other = f"; passed over {written.passed_over:,} that are not pictures by name"
-    click.echo(
+    echo(
         f"{'saved' if written.new else 'finished before'}: {output}, {written.files:,} files{bad}"
         + (other if written.passed_over else "")
     )
@@ -106,7 +103,7 @@ def _print(run, images, top, as_json, batch_size, max_bad) -> None:
     if as_json:
         for image, scores, order in zip(images, probabilities, best, strict=True):
             ranked = {trained.label_names[i]: float(scores[i]) for i in order}
-            click.echo(json.dumps({"image": image, "probabilities": ranked}))
+            echo_json({"image": image, "probabilities": ranked})
         return
     show(
         f"{run}",

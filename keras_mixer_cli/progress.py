@@ -3,18 +3,17 @@
 Imports Keras, so the commands import it in their bodies.
 """
 
-import json
 import time
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.text import Text
 
 from keras_mixer.training import RunCallback
 from keras_mixer_cli.counting import EVERY, looked
-from keras_mixer_cli.tables import percent, show
+from keras_mixer_cli.printing import echo, echo_json
+from keras_mixer_cli.tables import percent, say, show
 
 
 def choose_progress(*, quiet: bool, json_lines: bool) -> "Lines":
@@ -41,7 +40,7 @@ class Lines(RunCallback):
 
     def say(self, text: str) -> None:
         """Shows a line."""
-        click.echo(text)
+        echo(text)
 
     def on_look(self, done: int, of: int, bad: int) -> None:
         now = time.monotonic()
@@ -117,7 +116,7 @@ class Lines(RunCallback):
         if skipped := run.config["skipped_images"]:
             rows.append(("left out", f"{skipped:,} unreadable"))
         show(title, {"": "left", "held out": "right"}, rows)
-        click.echo(f"saved: {run.path}; {run.path / 'report.html'} shows it")
+        echo(f"saved: {run.path}; {run.path / 'report.html'} shows it")
 
 
 class Bar(Lines):
@@ -146,7 +145,7 @@ class Bar(Lines):
         self.progress.stop()
 
     def say(self, text):
-        self.progress.console.print(Text(text), soft_wrap=True)
+        say(self.progress.console, text)
 
     def on_look(self, done: int, of: int, bad: int) -> None:
         now = time.monotonic()
@@ -197,7 +196,7 @@ class JsonLines(Lines):
     """A line of JSON for each event: `say`, `begin`, `round`, `result`."""
 
     def _print(self, event: str, **fields) -> None:
-        click.echo(json.dumps({"event": event, **fields}))
+        echo_json({"event": event, **fields})
 
     def say(self, text):
         self._print("say", text=text)

@@ -3,6 +3,7 @@
 import click
 
 from keras_mixer_cli.options import RunDirectory, on_a_backend
+from keras_mixer_cli.printing import echo
 
 
 @click.command()
@@ -30,12 +31,12 @@ def push(run, target, private, revision, message, license) -> None:
         run, target, private=private, revision=revision, message=message, license=license
     )
     for name, size in done.sizes.items():
-        click.echo(f"{name}: {size_text(size)}")
+        echo(f"{name}: {size_text(size)}")
     change = done.change
     if change.replaced:
         history = f"; {target}'s history keeps what they were" if change.commit else ""
-        click.echo(f"replaced: {', '.join(change.replaced)}{history}")
+        echo(f"replaced: {', '.join(change.replaced)}{history}")
     if change.kept:
-        click.echo(f"left as they were: {', '.join(change.kept)}")
+        echo(f"left as they were: {', '.join(change.kept)}")
     commit = f", commit {change.commit[:8]}" if change.commit else ""
-    click.echo(f"pushed: {change.url}{commit}")
+    echo(f"pushed: {change.url}{commit}")

@@ -2,9 +2,12 @@
 
 import click
 
+from keras_mixer_cli.numbers import Whole
+from keras_mixer_cli.printing import echo
+
 max_bad_images = click.option(
     "--max-bad-images",
-    type=click.IntRange(0),
+    type=Whole(0),
     default=0,
     show_default=True,
     help="Pictures of your own that may be left out because they cannot be read.",
@@ -52,10 +55,10 @@ def _list(skipped) -> None:
     from keras_mixer.data import shown
 
     if skipped:
-        click.echo(
+        echo(
             f"{len(skipped):,} images cannot be read and are left out; what follows is of the "
             "others:",
             err=True,
         )
     for one in skipped:
-        click.echo(f"  {shown(one.path)}: {one.problem}", err=True)
+        echo(f"  {shown(one.path)}: {one.problem}", err=True)

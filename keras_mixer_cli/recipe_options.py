@@ -2,6 +2,9 @@
 
 import click
 
+from keras_mixer_cli.numbers import COUNT, LARGE, Real, Whole
+from keras_mixer_cli.options import Values
+
 
 class OrNone(click.ParamType):
     """A value of another type, or `none`."""
@@ -16,19 +19,8 @@ class OrNone(click.ParamType):
         return self.kind.convert(value, param, ctx)
 
 
-class Numbers(click.ParamType):
-    """Numbers with commas between them."""
-
-    name = "n,n,..."
-
-    def convert(self, value, param, ctx):
-        try:
-            return tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not numbers with commas between them.", param, ctx)
-
-
 NONE = "none"  # `None` would be an option that was not given.
+SHARE = Real(0, 1, max_open=True)
 CROPS = click.Choice(["affine", "inception_crop", "random_crop", "resize"])
 FIELDS: dict[str, tuple[click.ParamType, str]] = {
     "model": (click.STRING, "Architecture; `keras-mixer models` lists them."),
@@ -38,35 +30,44 @@ FIELDS: dict[str, tuple[click.ParamType, str]] = {
         ".pth), or none.",
     ),
     "optimizer": (click.Choice(["sgd", "adamw"]), "With momentum 0.9; or b1 0.9, b2 0.999."),
-    "learning_rate": (click.FLOAT, "Rate at the end of the warm-up."),
-    "learning_rates": (Numbers(), "What --sweep tries."),
-    "batch_size": (click.INT, "Images in a step."),
-    "accumulation": (click.INT, "Parts that a batch is computed in, for small memory."),
-    "steps": (click.INT, "Optimiser steps."),
-    "epochs": (click.FLOAT, "Passes over the training images, instead of --steps."),
-    "warmup_steps": (click.FLOAT, "Steps of linear growth of the rate; below 1, their share."),
+    "learning_rate": (Real(min_open=True), "Rate at the end of the warm-up."),
+    "learning_rates": (Values(Real(min_open=True)), "What --sweep tries."),
+    "batch_size": (Whole(), "Images in a step."),
+    "accumulation": (Whole(), "Parts that a batch is computed in, for small memory."),
+    "steps": (Whole(), "Optimiser steps."),
+    "epochs": (
+        Real(0, COUNT, min_open=True),
+        "Passes over the training images, instead of --steps.",
+    ),
+    "warmup_steps": (Real(0, COUNT), "Steps of linear growth of the rate; below 1, their share."),
     "decay": (click.Choice(["cosine", "linear"]), "Way down of the rate."),
-    "clip_norm": (OrNone(click.FLOAT), "Largest global norm of a gradient, or none."),
-    "weight_decay": (click.FLOAT, "Of kernels, multiplied by the rate; adamw only."),
-    "layer_decay": (click.FLOAT, "Factor on the rate from each layer to the one before it."),
-    "ema": (OrNone(click.FLOAT), "Momentum of the average of the weights that is kept, or none."),
+    "clip_norm": (OrNone(Real(min_open=True)), "Largest global norm of a gradient, or none."),
+    "weight_decay": (Real(), "Of kernels, multiplied by the rate; adamw only."),
+    "layer_decay": (
+        Real(0, 1, min_open=True),
+        "Factor on the rate from each layer to the one before it.",
+    ),
+    "ema": (
+        OrNone(Real(0, 1, min_open=True, max_open=True)),
+        "Momentum of the average of the weights that is kept, or none.",
+    ),
     "loss": (click.Choice(["softmax", "sigmoid"]), "Cross-entropy of all classes, or of each."),
-    "label_smoothing": (click.FLOAT, "Share of a label that is spread over all classes."),
+    "label_smoothing": (SHARE, "Share of a label that is spread over all classes."),
     "class_weights": (OrNone(click.Choice(["balanced"])), "balanced: rare classes weigh more."),
-    "head_bias": (click.FLOAT, "Where the bias of a new head begins."),
-    "head_steps": (click.INT, "First steps, which train the head alone."),
+    "head_bias": (Real(-LARGE), "Where the bias of a new head begins."),
+    "head_steps": (Whole(0), "First steps, which train the head alone."),
     "linear_probe": (click.BOOL, "Begin with the head that regression on the features gives."),
-    "lora_rank": (click.INT, "Rank of adapters of both MLPs, which then train with the head."),
-    "dropout": (click.FLOAT, "Rate inside both MLPs."),
-    "stochastic_depth": (click.FLOAT, "Rate at the last MLP, growing from 0."),
+    "lora_rank": (Whole(0), "Rank of adapters of both MLPs, which then train with the head."),
+    "dropout": (SHARE, "Rate inside both MLPs."),
+    "stochastic_depth": (SHARE, "Rate at the last MLP, growing from 0."),
     "precision": (click.Choice(["float32", "mixed_bfloat16"]), "Of the computation."),
     "remat": (click.BOOL, "Compute activations again in the backward pass, for small memory."),
     "crop": (CROPS, "From a training image to the model's size."),
     "flip": (click.BOOL, "Mirror half of the images."),
-    "randaugment_layers": (click.INT, "Changes to each image by RandAugment."),
-    "randaugment_magnitude": (click.FLOAT, "Their strength, 0 to 30."),
-    "mixup": (click.FLOAT, "Strength of mixup."),
-    "cutmix": (click.FLOAT, "Strength of CutMix."),
+    "randaugment_layers": (Whole(0, 1000), "Changes to each image by RandAugment."),
+    "randaugment_magnitude": (Real(0, 30), "Their strength, 0 to 30."),
+    "mixup": (Real(), "Strength of mixup."),
+    "cutmix": (Real(), "Strength of CutMix."),
     "augment": (
         OrNone(click.Choice(["augmix", "fouriermix", "gridmask", "mosaic"])),
         "One of keras-cv's; the run is then not the same twice.",
@@ -75,8 +76,8 @@ FIELDS: dict[str, tuple[click.ParamType, str]] = {
         click.Choice(["resize", "resize_crop", "resmall_crop"]),
         "From a test image to the model's size.",
     ),
-    "evaluations": (click.INT, "How often to judge during the run, about."),
-    "early_stopping": (click.INT, "Evaluations without a better top-1 after which to stop."),
+    "evaluations": (Whole(1, 1_000_000), "How often to judge during the run, about."),
+    "early_stopping": (Whole(0), "Evaluations without a better top-1 after which to stop."),
     "keep_best": (click.BOOL, "Keep the weights of the best evaluation."),
 }
 
@@ -120,7 +121,10 @@ def _parse_settings(ctx, param, values) -> dict:
             raise click.BadParameter(
                 f"{text!r} is not FIELD=VALUE, with one of the fields {', '.join(FIELDS)}."
             )
-        settings[name] = FIELDS[name][0].convert(value, param, ctx)
+        try:
+            settings[name] = FIELDS[name][0].convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise click.BadParameter(f"{name}: {error.message}") from error
     return settings
 
 

@@ -1,11 +1,11 @@
 """`keras-mixer recipes`"""
 
 import dataclasses
-import json
 
 import click
 
 from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo_json
 
 
 @click.group(invoke_without_command=True)
@@ -58,7 +58,7 @@ def show(name, as_json) -> None:
         raise click.BadParameter(f"{name!r} is not one of {', '.join(RECIPES)}.", param_hint="NAME")
     fields = dataclasses.asdict(RECIPES[name])
     if as_json:
-        click.echo(json.dumps(fields, indent=2))
+        echo_json(fields, indent=2)
         return
     command = "finetune" if fields["weights"] or name == "digits" else "pretrain"
     data = fields["data"] or ("vtab/TASK" if name == "vtab" else "DATA")

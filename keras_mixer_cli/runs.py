@@ -1,10 +1,9 @@
 """`keras-mixer runs`"""
 
-import json
-
 import click
 
 from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo_json
 
 
 @click.command()
@@ -32,7 +31,7 @@ def runs(directory, as_json) -> None:
     found.sort(key=lambda run: -run[0])
     if as_json:
         for _, path, config, _ in found:
-            click.echo(json.dumps({"path": str(path), **config}))
+            echo_json({"path": str(path), **config})
         return
     show(
         f"{directory}: {len(found)} {'run' if len(found) == 1 else 'runs'}",

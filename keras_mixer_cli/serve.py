@@ -6,7 +6,9 @@ import pathlib
 import click
 
 from keras_mixer_cli.listening import listening, say_ready, warn_if_open
+from keras_mixer_cli.numbers import Real, Whole
 from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo
 
 
 @click.command()
@@ -25,21 +27,21 @@ from keras_mixer_cli.options import on_a_backend
 )
 @click.option(
     "--max-batch",
-    type=click.IntRange(1),
+    type=Whole(),
     default=32,
     show_default=True,
     help="Pictures of a batch, and of a request.",
 )
 @click.option(
     "--max-wait",
-    type=click.FloatRange(0),
+    type=Real(0, 3.6e6),
     default=5,
     show_default=True,
     help="Milliseconds that a picture waits for others.",
 )
 @click.option(
     "--queue",
-    type=click.IntRange(1),
+    type=Whole(),
     default=128,
     show_default=True,
     help="Pictures accepted and not answered yet; beyond, requests get status 503.",
@@ -79,7 +81,7 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
             classifier, max_batch=max_batch, max_wait=max_wait / 1000, places=queue, **limits
         )
         classes = len(classifier.label_names)
-        click.echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
+        echo(f"{serving.address(bound)} serves {classifier.name}: {classes} classes")
         warn_if_open(host)
         service.ready.add_done_callback(say_ready)
         app = serving.create_app(service, host=bound.getsockname()[0])

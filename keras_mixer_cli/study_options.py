@@ -5,7 +5,8 @@ import sys
 
 import click
 
-from keras_mixer_cli.options import on_a_backend, parse_size
+from keras_mixer_cli.numbers import Size, Whole
+from keras_mixer_cli.options import on_a_backend
 from keras_mixer_cli.recipe_options import FIELDS, recipe_options, set_option
 
 
@@ -16,10 +17,8 @@ def study_options(command):
         [
             recipe_options(*fields),
             set_option,
-            click.option(
-                "--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH."
-            ),
-            click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+            click.option("--image-size", type=Size(), help="224, or HEIGHTxWIDTH."),
+            click.option("--seed", type=Whole(0), default=0, show_default=True),
             click.option(
                 "--output", type=click.Path(file_okay=False), help="Folder. Default: in runs."
             ),

@@ -1,11 +1,12 @@
 """`keras-mixer vtab` and `keras-mixer transfer`"""
 
 import dataclasses
-import json
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import Several, Values
+from keras_mixer_cli.printing import echo, echo_json
 from keras_mixer_cli.recipe_options import find_recipe, refuse_settings
 from keras_mixer_cli.study_options import place_of, study_options
 
@@ -21,9 +22,7 @@ def _suite_options(command):
                 help="Published weights by name, a weight file, or none. Default: imagenet21k.",
             ),
             click.option("--tasks", type=Values(click.STRING), help="Only these data sets."),
-            click.option(
-                "--seeds", type=click.IntRange(1), help="Runs of each. Default: the paper's."
-            ),
+            click.option("--seeds", type=Whole(), help="Runs of each. Default: the paper's."),
             click.option(
                 "--sweep/--no-sweep",
                 default=True,
@@ -111,12 +110,10 @@ def _run(
         )
     if as_json:
         rows = [dataclasses.asdict(task) for task in result.tasks]
-        click.echo(
-            json.dumps({"path": str(path), "tasks": rows, "means": result.summary()}, indent=2)
-        )
+        echo_json({"path": str(path), "tasks": rows, "means": result.summary()}, indent=2)
     elif not quiet:
         _show(f"{model}, {suite.title}", result)
-        click.echo(f"saved: {path}")
+        echo(f"saved: {path}")
 
 
 def _chosen(suite, tasks):
@@ -161,4 +158,4 @@ def _show(title, result) -> None:
     )
     for task in result.tasks:
         if task.skipped and task.skipped != "not asked for":
-            click.echo(f"skipped {task.task}: {task.skipped}")
+            echo(f"skipped {task.task}: {task.skipped}")

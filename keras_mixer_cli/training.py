@@ -7,7 +7,8 @@ from dataclasses import asdict
 import click
 
 from keras_mixer_cli.distribution_options import distributed, distribution_options
-from keras_mixer_cli.options import on_a_backend, parse_size
+from keras_mixer_cli.numbers import Size, Whole
+from keras_mixer_cli.options import on_a_backend
 from keras_mixer_cli.reading import max_bad_images
 from keras_mixer_cli.recipe_options import find_recipe, recipe_options, set_option
 
@@ -29,14 +30,12 @@ def _training_options(command):
                 type=click.Choice(["expand", "interpolate"]),
                 help="How weights of another image size are brought to this one. Default: expand.",
             ),
-            click.option(
-                "--image-size", callback=parse_size, metavar="PIXELS", help="224, or HEIGHTxWIDTH."
-            ),
-            click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+            click.option("--image-size", type=Size(), help="224, or HEIGHTxWIDTH."),
+            click.option("--seed", type=Whole(0), default=0, show_default=True),
             click.option("--sweep", is_flag=True, help="Choose the rate on the dev split first."),
             click.option(
                 "--seeds",
-                type=click.IntRange(1),
+                type=Whole(),
                 default=1,
                 show_default=True,
                 help="Runs to take the mean and the deviation of.",

@@ -5,7 +5,9 @@ import pathlib
 
 import click
 
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import Several, Values, is_run, on_a_backend
+from keras_mixer_cli.printing import echo
 
 
 @click.command(cls=Several)
@@ -21,10 +23,8 @@ from keras_mixer_cli.options import Several, Values, is_run, on_a_backend
     type=click.Path(exists=True, dir_okay=False),
     help="Show what the prediction for it rests on; may be given again.",
 )
-@click.option("--blocks", type=Values(click.INT), help="Default: the first three, 0 1 2.")
-@click.option(
-    "--units", type=click.IntRange(1), default=64, show_default=True, help="Shown of each layer."
-)
+@click.option("--blocks", type=Values(Whole(0)), help="Default: the first three, 0 1 2.")
+@click.option("--units", type=Whole(), default=64, show_default=True, help="Shown of each layer.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False),
@@ -66,7 +66,7 @@ def visualize(target, model, gelu, images, blocks, units, output) -> None:
     def save(name: str, figure) -> None:
         path = folder / f"{name}.png"
         figures.save(figure, path)
-        click.echo(f"saved: {click.format_filename(path)}")
+        echo(f"saved: {path}")
 
     (name,) = figures.drawable([net.name], 24)
     for block, pictures in zip(blocks, mixing, strict=True):

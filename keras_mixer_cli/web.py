@@ -6,14 +6,16 @@ from collections.abc import Sequence
 import click
 
 from keras_mixer_cli.listening import listening, say_ready, warn_if_open
+from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo
 
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option(
     "--rate",
-    type=click.IntRange(1),
+    type=Whole(),
     default=60,
     show_default=True,
     help="POST requests a minute of one address; a picture takes two.",
@@ -42,7 +44,7 @@ def web(targets, host, port, rate, **limits) -> None:
         ]
         site = serving.Site(services)
         app = serving.create_page(site, host=bound.getsockname()[0], rate=rate)
-        click.echo(f"{serving.address(bound)} shows {', '.join(site.names)}")
+        echo(f"{serving.address(bound)} shows {', '.join(site.names)}")
         warn_if_open(host)
         site.ready.add_done_callback(say_ready)
         serving.serve(app, site.ready, bound)

@@ -5,6 +5,7 @@ import os
 import click
 
 from keras_mixer_cli.options import on_a_backend
+from keras_mixer_cli.printing import echo, one_line
 
 
 @click.group()
@@ -80,7 +81,7 @@ def download(name, model, force) -> None:
 
     for record in _records(name, model):
         path = fetch(record.url, record.file_name, check=check_file, force=force)
-        click.echo(path)
+        echo(path)
 
 
 @weights.command()
@@ -91,7 +92,7 @@ def path(name, model) -> None:
     from keras_mixer.weights import cache_dir
 
     for record in _records(name, model):
-        click.echo(cache_dir() / record.file_name)
+        echo(cache_dir() / record.file_name)
 
 
 @weights.command()
@@ -111,7 +112,7 @@ def verify(name, model) -> None:
         try:
             rows = _check(record)
         except (ValueError, OSError) as error:
-            click.echo(f"{record.model} {record.name}: failed: {error}", err=True)
+            echo(f"{record.model} {record.name}: failed: {one_line(error)}", err=True)
             failed += 1
         else:
             show(f"{record.model} {record.name}: ok", {"": "left", "found": "left"}, rows)
@@ -176,4 +177,4 @@ def convert(source, target) -> None:
     elif not os.path.exists(source):
         raise click.BadParameter(f"Path {source!r} does not exist.", param_hint="SOURCE")
     count = library.convert(source, target)
-    click.echo(f"wrote {count} arrays to {target}")
+    echo(f"wrote {count} arrays to {target}")

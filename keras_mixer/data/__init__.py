@@ -2,6 +2,7 @@
 
 from keras_mixer.data.catalog import DATASETS
 from keras_mixer.data.check import Report, check
+from keras_mixer.data.csv_lines import csv_cells, csv_line, csv_text
 from keras_mixer.data.dataset import Dataset, Splits
 from keras_mixer.data.files import Found, escaped, shown, unescaped
 from keras_mixer.data.gallery import gallery
@@ -39,6 +40,9 @@ __all__ = [
     "Walk",
     "augmented",
     "check",
+    "csv_cells",
+    "csv_line",
+    "csv_text",
     "decode",
     "escaped",
     "evaluation_image",

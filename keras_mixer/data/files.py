@@ -1,5 +1,6 @@
 """What is a picture by name, why a path must not be opened as one, and paths as text."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -13,7 +14,9 @@ MAX_BYTES = 2**30  # Six bytes, the most that a pixel takes, for as many pixels 
 
 # What would break a line, or move the cursor or the words of a terminal. Fewer than `printable`
 # escapes: folders give classes their names, and runs have recorded them like this.
-_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
+_SET = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+_UNSHOWN = re.compile(rf"[{_SET}\udc80-\udcff]")
+_UNESCAPED = re.compile(rf"[{_SET}\\\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +65,23 @@ def shown(path: str | os.PathLike) -> str:
 def escaped(text: str) -> str:
     r"""A path, or other text, as one line of UTF-8: `unescaped` gives it back.
 
-    A backslash, a control character and each byte that is not UTF-8 become `\x` and two hexadecimal
-    digits.
+    Each byte of a backslash, of a character that breaks a line or steers a terminal, and of what is
+    not UTF-8 becomes `\x` and two hexadecimal digits.
 
     >>> escaped("two\nlines")
     'two\\x0alines'
     """
-    text = os.fsencode(text).decode("utf-8", "surrogateescape")
-    return re.sub(r"[\\\x00-\x1f\x7f\udc80-\udcff]", lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text)
+    with contextlib.suppress(UnicodeEncodeError):  # Of half a character, which is in no path.
+        text = os.fsencode(text).decode("utf-8", "surrogateescape")
+
+    def code(match: re.Match) -> str:
+        try:
+            found = match[0].encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            found = match[0].encode("utf-8", "surrogatepass")
+        return "".join(f"\\x{byte:02x}" for byte in found)
+
+    return _UNESCAPED.sub(code, text)
 
 
 def unescaped(text: str) -> str:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_mixer.preprocessing import preprocess_input
+from keras_mixer.printable import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,7 +20,7 @@ def gallery(batch, label_names, columns: int = 8, weights=None) -> "Image":
     Args:
         batch: `(images, labels)` as a `TrainingBatches` gives them.
         label_names: names of the classes, in order.
-        columns: images in a row.
+        columns: images in a row, where there are so many.
         weights: what the images were prepared for, as in `keras_mixer.preprocess_input`.
 
     Returns:
@@ -38,6 +39,7 @@ def gallery(batch, label_names, columns: int = 8, weights=None) -> "Image":
     height, width = pixels.shape[1:3]
     cell_width = max(width, 96) + MARGIN
     cell_height = height + 2 * LINE + MARGIN
+    columns = max(1, min(columns, len(pixels)))
     rows = -(-len(pixels) // columns)
     page = Image.new(
         "RGB", (columns * cell_width + MARGIN, rows * cell_height + MARGIN), (255, 255, 255)
@@ -48,6 +50,7 @@ def gallery(batch, label_names, columns: int = 8, weights=None) -> "Image":
         top = MARGIN + i // columns * cell_height
         page.paste(Image.fromarray(image), (left, top))
         for line, text in enumerate(captions(label, label_names)):
+            text = printable(text, 200)
             while draw.textlength(text, font) > cell_width - MARGIN:
                 text = text[:-2].rstrip("…") + "…"
             draw.text((left, top + height + line * LINE), text, (0, 0, 0), font)

@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 from keras_mixer.distribution.connection import Connection
+from keras_mixer.printable import printable
 
 BEAT = 5.0  # Seconds between two words.
 SILENCE = 45.0  # Seconds without a word after which a process counts as gone.
@@ -131,7 +132,7 @@ class Group:
             if self.process == 0:
                 self._tell(kind="end", why=why, code=code)
             sys.stdout.flush()
-            print(f"Error: process {self.process}: {why}", file=self._stderr, flush=True)
+            print(printable(f"Error: process {self.process}: {why}"), file=self._stderr, flush=True)
             os._exit(code)
 
 

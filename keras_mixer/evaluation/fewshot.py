@@ -15,6 +15,7 @@ from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.preprocessing import record_of
 from keras_mixer.training.linear_probe import Regression
+from keras_mixer.training.ranges import POSITIVE
 from keras_mixer.writing import in_one_step
 
 SHOTS = (1, 5, 10, 25)
@@ -96,8 +97,7 @@ def fewshot(
         raise ValueError(
             f"`shots` and `seeds` must be at least 1. Received: shots={shots}, seeds={seeds}"
         )
-    if not 0 < l2 < np.inf:
-        raise ValueError(f"`l2` must be positive and finite. Received: {l2!r}")
+    POSITIVE.check("l2", l2)
     chosen = [_choose(data, max(shots), seed) for seed in range(seeds)]
     # Only the images that some seed chooses are ever computed, and each of them once.
     needed = np.unique(np.concatenate([np.concatenate(indices) for indices in chosen]))

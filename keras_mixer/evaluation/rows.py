@@ -1,13 +1,11 @@
 """Predictions as the rows of a table, and each row as a line of text."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 
 import numpy as np
 
-from keras_mixer.data import escaped
+from keras_mixer.data import csv_cells, csv_line, escaped
 from keras_mixer.evaluation.stream import PredictedBatch
 
 Cell = str | float | None
@@ -74,7 +72,7 @@ def _rounded(probability: float) -> float:
 
 
 class CsvLines:
-    """Rows as CSV after RFC 4180, in UTF-8 with lines that end in a line feed."""
+    """Rows as CSV after RFC 4180, in UTF-8; see `keras_mixer.data.csv_line`."""
 
     def __init__(self, columns: Columns):
         self.columns = columns
@@ -82,9 +80,7 @@ class CsvLines:
 
     def line(self, row: list[Cell]) -> str:
         """A row as text."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(row)
-        return text.getvalue()
+        return csv_line(row)
 
     def read(self, line: str) -> list[Cell]:
         """The row that `line` wrote.
@@ -92,10 +88,7 @@ class CsvLines:
         Raises:
             ValueError: it is no such row.
         """
-        try:
-            (cells,) = csv.reader([line], strict=True)
-        except csv.Error as error:
-            raise ValueError(str(error)) from error
+        cells = csv_cells(line)
         if len(cells) != len(self.columns.names):
             raise ValueError(f"{len(cells)} columns")
         return [

@@ -23,6 +23,7 @@ from keras_mixer.export.check import TOLERANCE, Comparison, MismatchError, compa
 from keras_mixer.export.formats import Format, format_named
 from keras_mixer.export.graph import in_float32
 from keras_mixer.export.write import write
+from keras_mixer.printable import print_line
 from keras_mixer.writing import in_one_step, writing
 
 
@@ -53,7 +54,7 @@ def export(
     label_names: Sequence[str] | None = None,
     labelled: bool = True,
     tolerance: float = TOLERANCE,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
 ) -> Exported:
     """Writes a model for another runtime, and compares it there with the Keras model.
 

@@ -89,8 +89,8 @@ class MixerLayer(keras.layers.Layer):
         self.remat = remat
         self.supports_masking = tokens is None
 
-        # Four independent streams of random numbers from the one seed.
-        seeds = [None] * 4 if seed is None else [4 * seed + i for i in range(4)]
+        # Four independent streams of random numbers from the one seed, each of 31 bits.
+        seeds = [None] * 4 if seed is None else [(4 * seed + i) % 2**31 for i in range(4)]
 
         def norm(name):
             return keras.layers.LayerNormalization(

@@ -1,6 +1,7 @@
 """What a training would take on many devices: memory, communication, time."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from keras_mixer.profiling.step_time import StepTime, step_time
 from keras_mixer.profiling.training_memory import TrainingMemory, training_memory
 from keras_mixer.specs import SPECS, MixerSpec
 from keras_mixer.training import RECIPES, Recipe
+from keras_mixer.training.ranges import POSITIVE, Range, count
 
 Row = TypeVar("Row")
 
@@ -121,14 +123,13 @@ def plan(
     spec = _find("model", model, SPECS)
     device = _find("device", device, DEVICES)
     recipe = _find("recipe", recipe, RECIPES)
-    _check_positive(
-        images=images,
-        classes=classes,
-        devices=devices,
-        model_parallel=model_parallel,
-        throughput=throughput,
-        utilisation=utilisation,
-    )
+    count(1, 10**12).check("images", images)
+    count(1).check("classes", classes)
+    count(1).check("devices", devices)
+    count(1).check("model_parallel", model_parallel)
+    Range(0, 1, min_open=True).check("utilisation", utilisation)
+    if throughput is not None:
+        POSITIVE.check("throughput", throughput)
     if recipe.lora_rank or recipe.head_steps:
         raise ValueError(
             f"The recipe {recipe.name} trains a part of the parameters, which a plan does not "
@@ -185,12 +186,6 @@ def plan(
     )
 
 
-def _check_positive(**numbers: float | None) -> None:
-    for name, value in numbers.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"`{name}` must be positive. Received: {value!r}")
-
-
 def _find(what: str, value: Row | str, rows: Mapping[str, Row]) -> Row:
     if not isinstance(value, str):
         return value
@@ -235,14 +230,14 @@ def _changes(
     precision = "mixed_bfloat16"
     yield "precision", precision, recipe.replace(precision=precision), devices, model_parallel
     at_once = _at_once(recipe, devices, model_parallel)
-    for times in range(2, at_once + 1):
-        if at_once % times == 0:
-            parts = times * recipe.accumulation
-            changed = recipe.replace(accumulation=parts)
-            yield "accumulation", parts, changed, devices, model_parallel
-    for times in range(2, at_once + 1):
-        if at_once % times == 0:
-            yield "devices", times * devices, recipe, times * devices, model_parallel
+    small = [n for n in range(1, math.isqrt(at_once) + 1) if at_once % n == 0]
+    divisors = sorted({*small, *(at_once // n for n in small)} - {1})
+    for times in divisors:
+        parts = times * recipe.accumulation
+        changed = recipe.replace(accumulation=parts)
+        yield "accumulation", parts, changed, devices, model_parallel
+    for times in divisors:
+        yield "devices", times * devices, recipe, times * devices, model_parallel
     if 0 < most < at_once:
         size = recipe.batch_size // at_once * most
         yield "batch_size", size, recipe.replace(batch_size=size), devices, model_parallel

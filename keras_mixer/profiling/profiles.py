@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import keras
 
+from keras_mixer.printable import print_line
 from keras_mixer.profiling.ceiling import matmul_ceiling
 from keras_mixer.profiling.counts import macs
 from keras_mixer.profiling.speed import OPTIMIZERS, Sweep, Task, sweep
@@ -59,7 +60,7 @@ def benchmark(
     rounds: int = 5,
     training: bool = True,
     optimizer: str = "adamw",
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
 ) -> tuple[Profile, ...]:
     """Measures models side by side in this process, in every precision.
 

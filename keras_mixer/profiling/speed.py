@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import keras
 
+from keras_mixer.printable import print_line
 from keras_mixer.profiling.counts import input_shapes
 from keras_mixer.profiling.memory import peak_growth, state_bytes
 from keras_mixer.training import SGD, AdamW
@@ -140,7 +141,7 @@ def sweep(
     batch_sizes: Sequence[int],
     *,
     rounds: int = 5,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
 ) -> dict[Key, Sweep]:
     """Times every task at every batch size; in each round every task is called once, in turn.
 

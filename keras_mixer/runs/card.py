@@ -1,13 +1,16 @@
 """The model card of a pushed run: what it is, written from `run.json` alone."""
 
+import json
 import math
 import re
+import shlex
 
 from keras_mixer.data import DATASETS
+from keras_mixer.printable import printable
 from keras_mixer.runs.report import METRICS
 from keras_mixer.training import Recipe
 
-SHOWN_CLASSES = 100
+SHOWN_CLASSES, SHOWN = 100, 1000  # Of the classes; characters of a text.
 CITATION = """@inproceedings{tolstikhin2021mixer,
   title = {{MLP-Mixer}: An all-{MLP} Architecture for Vision},
   author = {Tolstikhin, Ilya and Houlsby, Neil and Kolesnikov, Alexander and Beyer, Lucas and Zhai,
@@ -38,7 +41,7 @@ def model_card(
         license: the hub's short name of a licence; `None` where none was stated.
     """
     is_mixer = isinstance(config.get("request", {}).get("model"), dict)
-    backend = config.get("request", {}).get("backend", "")
+    backend = printable(config.get("request", {}).get("backend", ""), SHOWN)
     name, data = config["model"], DATASETS.get(config["data"])
     height, width = image_size
     sections = {
@@ -77,7 +80,8 @@ def model_card(
     return (
         f"---\n{_front_matter(config, data, is_mixer, backend, license)}\n---\n\n"
         f"# {_plain(name)} on {_plain(_title(config, data))}\n\n{what} that classifies images of "
-        f"{height}x{width} pixels, trained with keras_mixer on Keras 3 and {backend}.\n\n{body}\n"
+        f"{height}x{width} pixels, trained with keras_mixer on Keras 3 and {_plain(backend)}.\n\n"
+        f"{body}\n"
     )
 
 
@@ -105,7 +109,7 @@ def _front_matter(config, data, is_mixer: bool, backend: str, license: str | Non
         for key, kind in figures
         if isinstance(metrics.get(key), float) and math.isfinite(metrics[key])
     ]
-    begun = config["recipe"].get("weights") or ""
+    begun = printable(config["recipe"].get("weights") or "", SHOWN)
     card = ModelCardData(
         license=license,
         library_name="keras",
@@ -114,7 +118,7 @@ def _front_matter(config, data, is_mixer: bool, backend: str, license: str | Non
         datasets=[data.hub] if data and data.hub else None,
         base_model=begun if begun.startswith("timm/") else None,
         metrics=["accuracy"],
-        model_name=f"{config['model']} on {_title(config, data)}",
+        model_name=f"{printable(config['model'], SHOWN)} on {_title(config, data)}",
         eval_results=results or None,
     )
     return card.to_yaml()
@@ -122,7 +126,7 @@ def _front_matter(config, data, is_mixer: bool, backend: str, license: str | Non
 
 def _use(place: str, height: int, width: int) -> str:
     return f"""```sh
-keras-mixer predict {place} picture.jpg
+keras-mixer predict {shlex.quote(printable(place))} picture.jpg
 ```
 
 ```python
@@ -132,7 +136,7 @@ from PIL import Image
 from keras_mixer import preprocess_input
 from keras_mixer.runs import load_run
 
-run = load_run("{place}")
+run = load_run({json.dumps(printable(place), ensure_ascii=False)})
 model = run.load_model()
 picture = Image.open("picture.jpg").convert("RGB").resize(({width}, {height}))
 scores = model.predict(preprocess_input(np.asarray(picture)[None], model))
@@ -173,7 +177,7 @@ def _recipe(config: dict) -> str:
     ]
     rows = [(name.replace("_", " "), value) for name, value in fields if value not in (None, "")]
     began = f"Began from: {_plain(begun)}." if begun else "Began from random weights."
-    return f"{began} Seed {config['seed']}. `run.json` has every field.\n\n{_table(rows)}"
+    return f"{began} Seed {_plain(config['seed'])}. `run.json` has every field.\n\n{_table(rows)}"
 
 
 def _seeds(seeds: dict | None) -> str:
@@ -186,7 +190,7 @@ def _seeds(seeds: dict | None) -> str:
 
 
 def _title(config: dict, data) -> str:
-    return data.title if data else config["data"]
+    return data.title if data else printable(config["data"], SHOWN)
 
 
 def _number(value, key: str) -> str:
@@ -205,5 +209,5 @@ def _table(rows) -> str:
 
 def _plain(value) -> str:
     """A value as text that Markdown does not take for a link, code, a heading or a cell."""
-    text = " ".join(str(value).split())
+    text = printable(" ".join(str(value).split()), SHOWN)
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)

@@ -8,6 +8,7 @@ import keras
 
 import keras_mixer.data
 from keras_mixer import profiling
+from keras_mixer.printable import print_line
 from keras_mixer.profiling.profiles import POLICIES
 from keras_mixer.runs.directory import Run, read_history
 from keras_mixer.runs.experiment import finished_run, run
@@ -55,7 +56,7 @@ def compare(
     *,
     batch_sizes: Sequence[int] = (1, 8, 32),
     rounds: int = 5,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[pathlib.Path, tuple[Compared, ...]]:
     """Trains models in turn, then measures the throughput of all of them side by side.

@@ -19,6 +19,7 @@ from typing import Any
 import keras
 
 from keras_mixer.distribution import alone, copy_of
+from keras_mixer.printable import printable
 from keras_mixer.runs.hub import fetch_run
 from keras_mixer.runs.hub_names import is_hub_name
 from keras_mixer.runs.known_classes import load_known_model
@@ -84,7 +85,7 @@ def load_run(path: str | os.PathLike) -> Run:
         PermissionError, ConnectionError: the hub cannot be asked.
     """
     if is_hub_name(path):
-        run = fetch_run(str(path), lambda line: print(line, file=sys.stderr))
+        run = fetch_run(str(path), lambda line: print(printable(line), file=sys.stderr))
     else:
         run = pathlib.Path(path)
     config = read_config(run)

@@ -10,6 +10,7 @@ import keras
 
 from keras_mixer import distribution, evaluation
 from keras_mixer.data import ImageData
+from keras_mixer.printable import print_line
 from keras_mixer.profiling import this_machine
 from keras_mixer.runs import directory
 from keras_mixer.runs.begin import begun
@@ -27,7 +28,7 @@ def run(
     request: Request,
     place: Place = ANYWHERE,
     *,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> directory.Run:
     """Trains, judges on every test image, and leaves a run directory that explains itself.

@@ -8,10 +8,12 @@ import numpy as np
 
 from keras_mixer.data import Split
 from keras_mixer.evaluation import predicted_classes
+from keras_mixer.printable import printable
 from keras_mixer.runs import figures
-from keras_mixer.writing import in_one_step
+from keras_mixer.writing import write_text
 
 WORST_CLASSES = 50
+SHOWN = 1000  # Characters of a text; `run.json` has all of it.
 METRICS = {
     "top_1": "top-1",
     "top_5": "top-5",
@@ -68,7 +70,7 @@ def write_report(
         "Held-out images with true class, predicted class and its probability.",
         figures.samples(split, predicted, probabilities, label_names),
     )
-    title = html.escape(f"{config['model']} on {config['data']}")
+    title = _text(f"{config['model']} on {config['data']}")
     metrics = {METRICS.get(key, key): _html(v, key) for key, v in config["metrics"].items()}
     page = f"""<!doctype html>
 <html lang="en">
@@ -80,7 +82,7 @@ def write_report(
 </head>
 <body>
 <h1>{title}</h1>
-{_table([(html.escape(name), value) for name, value in metrics.items()])}
+{_table([(_text(name), value) for name, value in metrics.items()])}
 <h2>Training</h2>
 {curves}
 <p>Both losses are the recipe's, with its label smoothing. The training curves are means over each
@@ -96,9 +98,7 @@ images as they are.</p>
 </body>
 </html>
 """
-    # A file name that is not UTF-8 cannot be written as it is.
-    with in_one_step(run / "report.html") as temporary:
-        temporary.write_bytes(page.encode("utf-8", "replace"))
+    write_text(run / "report.html", page)
 
 
 def _picture(path: pathlib.Path, alt: str, figure) -> str:
@@ -123,7 +123,7 @@ def _classes(labels: np.ndarray, predicted: np.ndarray, label_names) -> str:
     rows = [
         (
             str(i),
-            html.escape(label_names[i]),
+            _text(label_names[i]),
             str(images[i]),
             str(right[i]),
             _html(float(top_1[i]), "top_1") if images[i] else "&ndash;",
@@ -142,7 +142,7 @@ def _configuration(config: dict) -> str:
         if key != "metrics" and (isinstance(value, dict) or _is_table(value))
     }
     plain = {k: v for k, v in config.items() if k != "metrics" and k not in nested}
-    parts = [f"<h3>{html.escape(key)}</h3>\n{_html(value)}" for key, value in nested.items()]
+    parts = [f"<h3>{_text(key)}</h3>\n{_html(value)}" for key, value in nested.items()]
     return "\n".join([_html(plain), *parts])
 
 
@@ -154,18 +154,23 @@ def _is_table(value) -> bool:
 def _html(value, key: str = "") -> str:
     """Any value of a configuration as HTML; `key` is what it stands under."""
     if isinstance(value, dict):
-        return _table([(html.escape(str(k)), _html(v, str(k))) for k, v in value.items()])
+        return _table([(_text(k), _html(v, str(k))) for k, v in value.items()])
     if _is_table(value):
         keys = list(dict.fromkeys(key for row in value for key in row))
         rows = [[_html(row.get(key), key) for key in keys] for row in value]
-        return _table(rows, [html.escape(str(key)) for key in keys])
+        return _table(rows, [_text(key) for key in keys])
     if isinstance(value, list | tuple):
         return ", ".join(_html(v, key) for v in value)
     if value is None or value == "":
         return "&ndash;"
     if isinstance(value, float):
         return f"{value:.2%}" if key.endswith(("top_1", "top_5")) else f"{value:.6g}"
-    return html.escape(str(value))
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    """A name, or another text, as HTML that shows it and nothing else."""
+    return html.escape(printable(value, SHOWN))
 
 
 def _table(rows, head=()) -> str:

@@ -10,6 +10,7 @@ from keras_mixer.data import ImageData
 from keras_mixer.printable import without_secrets
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import Recipe, RunCallback, build_model
+from keras_mixer.training.ranges import SEED, count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Request:
         sweep: whether to choose the learning rate on the dev split first.
         seeds: how many runs to take the mean of, this one included.
         cache: whether to keep the training images in memory, decoded.
+
+    Raises:
+        ValueError: one of the seeds is below 0 or above 2**31 - 1.
     """
 
     data: str
@@ -37,6 +41,11 @@ class Request:
     sweep: bool = False
     seeds: int = 1
     cache: bool = False
+
+    def __post_init__(self) -> None:
+        for name, range_ in (("seed", SEED), ("seeds", count(1))):
+            object.__setattr__(self, name, range_.check(name, getattr(self, name)))
+        SEED.check("seed + seeds - 1", self.seed + self.seeds - 1)
 
     def build(self, recipe: Recipe, classes: int, seed: int) -> keras.Model:
         """The model that it begins with."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from keras_mixer.models import permute_weights, shuffled
+from keras_mixer.printable import print_line
 from keras_mixer.runs.figures import save
 from keras_mixer.runs.request import ANYWHERE, Place
 from keras_mixer.runs.skipped import tell_skipped, write_skipped
@@ -60,7 +61,7 @@ def shuffle_study(
     *,
     seed: int = 0,
     image_size: tuple[int, int] | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[pathlib.Path, tuple[Shuffled, ...]]:
     """Trains models on images as they are, with patches shuffled, and with all pixels shuffled.

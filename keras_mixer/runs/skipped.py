@@ -1,11 +1,10 @@
 """`skipped.csv`: the pictures that a run left out because they cannot be read, and why."""
 
 import csv
-import io
 import pathlib
 from collections.abc import Callable, Sequence
 
-from keras_mixer.data import Found, ImageData, escaped, unescaped
+from keras_mixer.data import Found, ImageData, csv_line, csv_text, escaped, unescaped
 from keras_mixer.runs.directory import SKIPPED
 from keras_mixer.writing import write_text
 
@@ -23,16 +22,14 @@ def write_skipped(folder: pathlib.Path, skipped: Sequence[Found]) -> None:
     """Writes a row of path and reason for each; no file where there are none.
 
     In paths a backslash, a control character and a byte that is not UTF-8 are as
-    `keras_mixer.data.escaped` writes them.
+    `keras_mixer.data.escaped` writes them, and no cell is a formula, as in
+    `keras_mixer.data.csv_line`.
     """
     if not skipped:
         (folder / SKIPPED).unlink(missing_ok=True)
         return
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["path", "reason"])
-    rows.writerows((escaped(one.path), escaped(one.problem or "")) for one in skipped)
-    write_text(folder / SKIPPED, text.getvalue())
+    rows = [(escaped(one.path), escaped(one.problem or "")) for one in skipped]
+    write_text(folder / SKIPPED, "".join(map(csv_line, [("path", "reason"), *rows])))
 
 
 def read_skipped(folder: pathlib.Path) -> list[Found]:
@@ -41,7 +38,8 @@ def read_skipped(folder: pathlib.Path) -> list[Found]:
         return []
     with open(folder / SKIPPED, newline="", encoding="utf-8") as file:
         return [
-            Found(unescaped(row["path"]), unescaped(row["reason"])) for row in csv.DictReader(file)
+            Found(*(unescaped(csv_text(row[name])) for name in ("path", "reason")))
+            for row in csv.DictReader(file)
         ]
 
 

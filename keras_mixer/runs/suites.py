@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from keras_mixer.data import DATASETS
+from keras_mixer.printable import print_line
 from keras_mixer.runs.directory import STUDY, Run, write_config
 from keras_mixer.runs.experiment import finished_run, run
 from keras_mixer.runs.request import ANYWHERE, Place, Request
@@ -129,7 +130,7 @@ def run_suite(
     place: Place = ANYWHERE,
     *,
     tasks: Sequence[str] | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[pathlib.Path, SuiteResult]:
     """Trains and judges a model on every data set of a suite, each in a run of its own.

@@ -9,6 +9,7 @@ from keras_mixer.distribution import current
 from keras_mixer.layers import MixerLayer
 from keras_mixer.models import Mixer, build_by_name
 from keras_mixer.specs import SPECS, MixerSpec
+from keras_mixer.training.ranges import SEED
 from keras_mixer.training.recipe import Recipe
 
 
@@ -33,9 +34,10 @@ def build_model(
         options: more arguments of `keras_mixer.Mixer`, such as `resolution`, `gelu_approximate`.
 
     Raises:
-        ValueError: an unknown model, as `keras_mixer.Mixer` and `build_by_name`, or a model that
-            lacks what the recipe asks for (see `check_model`).
+        ValueError: a seed below 0 or above 2**31 - 1; an unknown model, as `keras_mixer.Mixer` and
+            `build_by_name`, or a model that lacks what the recipe asks for (see `check_model`).
     """
+    seed = SEED.check("seed", seed)
     policy = keras.config.dtype_policy()
     keras.utils.set_random_seed(seed)
     try:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from keras_mixer.distribution import Distribution
+from keras_mixer.printable import print_line
 from keras_mixer.writing import in_one_step, write_text, writing
 
 KEPT = 2
@@ -50,7 +51,7 @@ class Checkpoints:
         self,
         folder: str | os.PathLike,
         configuration: dict[str, Any],
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = print_line,
     ):
         self.folder = pathlib.Path(folder)
         self.configuration = json.loads(json.dumps(configuration))

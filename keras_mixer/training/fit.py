@@ -10,12 +10,14 @@ import keras
 
 from keras_mixer import distribution
 from keras_mixer.data import ImageData, Split, hold_out
+from keras_mixer.printable import print_line
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import signals
 from keras_mixer.training.build import build_model, check_model
 from keras_mixer.training.checkpoint import Checkpoints, State, shared
 from keras_mixer.training.keeper import Keeper
 from keras_mixer.training.loop import Fit
+from keras_mixer.training.ranges import SEED
 from keras_mixer.training.recipe import Recipe
 from keras_mixer.training.recipes import RECIPES, default_pretraining, default_recipe
 
@@ -42,7 +44,7 @@ def finetune(
     image_size: tuple[int, int] | None = None,
     validation: Split | None = None,
     checkpoints: str | os.PathLike | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_line,
     callbacks=(),
     verbose="auto",
     **compile_options,
@@ -57,7 +59,8 @@ def finetune(
         data: what `keras_mixer.data.load` returns.
         recipe: a row of `keras_mixer.training.RECIPES`, its name, or a `Recipe` of your own; by
             default the data set's own.
-        seed: of the initial weights, the order of the images, their crops, flips and mixtures.
+        seed: of the initial weights, the order of the images, their crops, flips and mixtures;
+            from 0 to 2**31 - 1.
         image_size: height and width in pixels of a model that is built here.
         validation: what it is judged on after each round. By default `data.test`; with
             `keep_best` or `early_stopping` a tenth of each class of the training images, which are
@@ -76,12 +79,13 @@ def finetune(
         merged; with `ema` its weights are the averages.
 
     Raises:
-        ValueError: an unknown recipe, a model of another number of classes, one that does not take
-            RGB images, or one that lacks what the recipe asks for; a checkpoint of another
-            configuration; processes of unequal data.
+        ValueError: an unknown recipe, a seed out of its range, a model of another number of
+            classes, one that does not take RGB images, or one that lacks what the recipe asks for;
+            a checkpoint of another configuration; processes of unequal data.
         FloatingPointError: the loss or a weight is not finite; the checkpoints are from before.
         keras_mixer.training.Interrupted: a signal ended the run, which is saved.
     """
+    seed = SEED.check("seed", seed)
     recipe = _recipe(recipe, default_recipe(data.name)).for_images(len(data.train))
     if isinstance(model, keras.Model):
         check_model(model, recipe, data.classes)

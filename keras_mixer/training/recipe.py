@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from keras_mixer.training.ranges import RANGES
+
 CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "decay": ("cosine", "linear"),
@@ -11,12 +13,7 @@ CHOICES = {
     "class_weights": (None, "balanced"),
     "precision": ("float32", "mixed_bfloat16"),
 }
-_POSITIVE = ("learning_rate", "batch_size", "accumulation", "evaluations")
-_SHARES = ("label_smoothing", "stochastic_depth", "dropout")  # At least 0, below 1.
-_AT_LEAST_ZERO = (
-    *("weight_decay", "mixup", "cutmix", "randaugment_layers", "randaugment_magnitude"),
-    *("warmup_steps", "head_steps", "lora_rank", "early_stopping"),
-)
+OPTIONAL = ("steps", "epochs", "clip_norm", "ema")  # They may be `None`.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,26 +124,10 @@ class Recipe:
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 self._refuse(field, f"one of {', '.join(map(str, allowed))}")
-        for field in _POSITIVE:
-            if not 0 < getattr(self, field) < math.inf:
-                self._refuse(field, "positive and finite")
-        for field in _SHARES:
-            if not 0 <= getattr(self, field) < 1:
-                self._refuse(field, "at least 0 and below 1")
-        for field in _AT_LEAST_ZERO:
-            if not 0 <= getattr(self, field) < math.inf:
-                self._refuse(field, "at least 0 and finite")
-        if not math.isfinite(self.head_bias):
-            self._refuse("head_bias", "finite")
-        for field in ("steps", "epochs", "clip_norm"):
-            if getattr(self, field) is not None and not 0 < getattr(self, field) < math.inf:
-                self._refuse(field, "positive and finite")
-        if self.ema is not None and not 0 < self.ema < 1:
-            self._refuse("ema", "above 0 and below 1")
-        if not 0 < self.layer_decay <= 1:
-            self._refuse("layer_decay", "above 0 and at most 1")
-        if not self.learning_rates or not all(0 < r < math.inf for r in self.learning_rates):
-            self._refuse("learning_rates", "positive numbers, at least one, all finite")
+        for field in RANGES:
+            object.__setattr__(self, field, _checked(field, getattr(self, field)))
+        if not self.learning_rates:
+            self._refuse("learning_rates", f"one number or more, each {RANGES['learning_rates']}")
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("A recipe has either `steps` or `epochs`.")
         if self.steps is not None:
@@ -175,11 +156,12 @@ class Recipe:
         warm-up keeps its share of the steps; from epochs to steps, where that is not known, its
         steps.
         """
+        changes |= {k: _checked(k, v) for k, v in changes.items() if k in RANGES}
         if changes.get("epochs") is not None:
             changes.setdefault("steps", None)
             if self.warmup_steps >= 1:
                 warmup = self.warmup_steps / self.steps if self.steps else self.warmup_steps
-                if self.epochs is not None and 0 < changes["epochs"] < math.inf:
+                if self.epochs is not None:
                     # In steps too, and less than 1 would be a share.
                     warmup = max(1, round(warmup * changes["epochs"] / self.epochs))
                 changes.setdefault("warmup_steps", warmup)
@@ -197,6 +179,9 @@ class Recipe:
         if steps is None:
             assert self.epochs is not None
             steps = max(1, int(self.epochs * images / self.batch_size))
+            if steps not in RANGES["steps"]:
+                wanted = f"at most {RANGES['steps'].max:,} steps; with {images:,} images and"
+                self._refuse("epochs", f"{wanted} `batch_size` = {self.batch_size} they are more")
         warmup = int(warmup * steps) if warmup < 1 else int(warmup)
         return dataclasses.replace(self, steps=steps, epochs=None, warmup_steps=warmup)
 
@@ -221,3 +206,12 @@ class Recipe:
         share = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
         down = 1 - share if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * share))
         return self.learning_rate * down
+
+
+def _checked(field: str, value: Any) -> Any:
+    """A field that is a number, or several."""
+    if value is None and field in OPTIONAL:
+        return None
+    if field == "learning_rates":
+        return tuple(RANGES[field].check(field, one) for one in value)
+    return RANGES[field].check(field, value)

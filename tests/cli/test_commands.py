@@ -137,21 +137,29 @@ def test_models_lists_every_spec(run_command):
         ),
         (["finetune", "digits", "--recipe", "x"], 2, "'x' is not one of imagenet, pets"),
         (["finetune", "digits", "--image-size", "30"], 2, "30x30 pixels is not a whole number of"),
-        (["finetune", "digits", "--image-size", "big"], 2, "neither PIXELS nor HEIGHTxWIDTH"),
-        (["finetune", "digits", "--steps", "0"], 2, "`steps` must be positive and finite"),
+        (
+            ["finetune", "digits", "--image-size", "big"],
+            2,
+            "a whole number from 1 to 65,536",
+        ),
+        (["finetune", "digits", "--steps", "0"], 2, "'--steps': It must be a whole number from 1"),
         *(
-            (["finetune", "digits", "--learning-rate", rate], 2, "must be positive and finite. Rec")
+            (
+                ["finetune", "digits", "--learning-rate", rate],
+                2,
+                "It must be above 0 and at most 1e+38",
+            )
             for rate in ("0", "-0.1", "inf", "nan")
         ),
         (
             ["finetune", "digits", "--learning-rates", "0.1,inf"],
             2,
-            "positive numbers, at least one",
+            "'--learning-rates': It must be above 0",
         ),
-        (["finetune", "digits", "--steps", "many"], 2, "'many' is not a valid integer"),
+        (["finetune", "digits", "--steps", "many"], 2, "Received: 'many'"),
         (["finetune", "digits", "--precision", "bfloat16"], 2, "'bfloat16' is not one of"),
         (["finetune", "digits", "--set", "stepps=3"], 2, "'stepps=3' is not FIELD=VALUE, with"),
-        (["finetune", "digits", "--set", "ema=much"], 2, "'much' is not a valid float"),
+        (["finetune", "digits", "--set", "ema=much"], 2, "ema: It must be above 0 and below 1"),
         (["finetune", "digits", "--remat", "--dropout", "0.1"], 2, "`remat` and `dropout` exclude"),
         (["finetune", "digits", "--resume", "--new"], 2, "--resume and --new exclude each other"),
         (["finetune", "digits", "--resume"], 1, "There is no unfinished run of this command"),

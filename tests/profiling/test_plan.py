@@ -204,8 +204,8 @@ def test_a_plan_is_data(small):
     ("options", "message"),
     [
         ({"device": "h300"}, "Unknown device 'h300'. Choose one of: a100, h100"),
-        ({"devices": 0}, "`devices` must be positive. Received: 0"),
-        ({"throughput": -1.0}, "`throughput` must be positive. Received: -1.0"),
+        ({"devices": 0}, "`devices` must be a whole number from 1 .*Received: 0"),
+        ({"throughput": -1.0}, "`throughput` must be above 0 .*Received: -1.0"),
         ({"devices": 5}, "A batch of 32 images cannot be shared evenly by 5 copies"),
         ({"model_parallel": 3}, "8 devices are not a whole number of models of 3 devices"),
         ({"model_parallel": 4}, "4 devices cannot share hidden layers of 6 units evenly"),
