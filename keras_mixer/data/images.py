@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_mixer.data.files import Found, obstacle, shown
+from keras_mixer.system_errors import PERMISSION, raise_system_fault
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -115,6 +116,7 @@ def _reading(picture, name: str | None, formats: tuple[str, ...] | None = None):
         reason = f"not a picture of {known}"
         raise UnknownFormatError(f"Cannot read {name}: {reason}", reason) from error
     except Exception as error:  # A decoder raises whatever it likes on a broken file.
+        raise_system_fault(error, name, own=PERMISSION)
         reason = _reason(error)
         raise UnreadableImageError(f"Cannot read {name}: {reason}", reason) from error
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import keras
 
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.weights import check_archive, one_line
 
 _LIBRARIES = ("keras", "keras_hub")
@@ -49,6 +50,7 @@ def load_known_model(path: str | os.PathLike) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds, in many lines.
+        raise_system_fault(error, path)
         first = (str(error).strip().splitlines() or [""])[0]
         kind = type(error).__name__
         raise ValueError(f"{path} cannot be loaded: {kind}: {one_line(first, 500)}") from error
@@ -73,6 +75,7 @@ def check_classes(path: pathlib.Path) -> None:
         strange = sorted(set(_strange(config)))
     # An archive can be damaged, locked with a password or packed in ways unknown here.
     except Exception as error:
+        raise_system_fault(error, path)
         raise ValueError(
             f"{path} is no model that Keras has saved: {one_line(error, 500)}"
         ) from error

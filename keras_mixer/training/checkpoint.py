@@ -5,6 +5,7 @@ of its own contents; without a manifest that agrees it does not count.
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from keras_mixer.distribution import Distribution
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.writing import in_one_step, write_text, writing
 
 KEPT = 2
@@ -97,6 +99,7 @@ class Checkpoints:
             try:
                 return self._read(self._arrays(step))
             except (OSError, _DamagedError) as error:
+                raise_system_fault(error, self._arrays(step), own=(errno.EIO,))
                 self._say(f"checkpoint: that of step {step} is damaged ({error}); not used")
         if steps:
             raise ValueError(

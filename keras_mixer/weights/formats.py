@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Iterator
 
 from keras_mixer.specs import MixerSpec
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.weights import keras_files, official, timm
 from keras_mixer.weights.arrays import StoredArray, one_line
 from keras_mixer.weights.fetch import fetch
@@ -102,9 +103,12 @@ def open_file(path: str | os.PathLike) -> Iterator[Weights]:
     with contextlib.ExitStack() as stack:
         try:
             opened = _open(path, stack)
-        except (ModuleNotFoundError, FileNotFoundError):
+        except ModuleNotFoundError:
             raise
         except Exception as error:  # A damaged or hostile file makes the readers raise anything.
+            raise_system_fault(error, path)
+            if isinstance(error, FileNotFoundError):
+                raise
             if type(error) is ValueError and path in str(error):
                 raise ValueError(one_line(error)) from error
             kind = type(error).__name__
@@ -128,6 +132,7 @@ def _guarded(path: str, name: str, array: StoredArray) -> StoredArray:
         try:
             return array.load()
         except Exception as error:
+            raise_system_fault(error, path)
             where = f"{path} is damaged at {one_line(name)}"
             raise ValueError(f"{where}: {type(error).__name__}: {one_line(error)}") from error
 
@@ -143,6 +148,7 @@ def _open(path: str, stack: contextlib.ExitStack) -> Weights:
             arrays, config = stack.enter_context(keras_files.open_keras(path))
             return Weights(path, arrays, **_facts(config))
         except Exception as error:  # As above.
+            raise_system_fault(error, path)
             kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
             raise ValueError(
                 f"{path} is not a readable Keras weights file: {kind}{error}"

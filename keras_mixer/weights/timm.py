@@ -40,17 +40,21 @@ def read_safetensors(
     """
     from safetensors import SafetensorError, safe_open
 
+    def opened():
+        with open(path, "rb"):  # The library takes any error for a missing file.
+            return safe_open(path, framework="numpy")
+
     def array(name, part):
         def load() -> np.ndarray:
             # A mapping of its own, so that what was read does not stay in memory.
-            with safe_open(path, framework="numpy") as again:
+            with opened() as again:
                 return again.get_tensor(name)
 
         kind = str(part.get_dtype())
         return StoredArray(tuple(part.get_shape()), _TYPES.get(kind, kind), load)
 
     try:
-        with safe_open(path, framework="numpy") as file:
+        with opened() as file:
             arrays = {name: array(name, file.get_slice(name)) for name in file.keys()}  # noqa: SIM118
             return arrays, dict(file.metadata() or {})
     except SafetensorError as error:
