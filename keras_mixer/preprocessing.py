@@ -97,13 +97,24 @@ def _readers(model) -> list[tuple[bool, WeightsRecord | None]]:
     ]
     try:
         read = [
-            (prepares, None if fields is None else WeightsRecord(**fields))
+            (prepares, None if fields is None else WeightsRecord.from_fields(fields))
             for prepares, fields in found
         ]
-    except TypeError as error:
-        raise ValueError(f"{model.name} does not say what its weights are: {error}") from error
+    except ValueError as error:
+        raise ValueError(
+            f"{model.name} does not say how its pixels are prepared. {error}"
+        ) from error
     wholes = [(prepares, record) for _, record, prepares in models if record or prepares]
     return read or wholes
+
+
+def check_records(model) -> None:
+    """Refuses a model with a part that does not say how its pixels are prepared.
+
+    Raises:
+        ValueError: a record of weights in it is not as `WeightsRecord` has it.
+    """
+    _readers(model)
 
 
 def rule_of(weights) -> tuple[float, float]:

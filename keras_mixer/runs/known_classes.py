@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import keras
 
+from keras_mixer.preprocessing import check_records
 from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.weights import check_archive, one_line
 
@@ -48,12 +49,14 @@ def load_known_model(path: str | os.PathLike) -> keras.Model:
         raise FileNotFoundError(f"There is no file {path}.")
     check_classes(path)
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        check_records(model)
     except Exception as error:  # Keras raises many kinds, in many lines.
         raise_system_fault(error, path)
         first = (str(error).strip().splitlines() or [""])[0]
         kind = type(error).__name__
         raise ValueError(f"{path} cannot be loaded: {kind}: {one_line(first, 500)}") from error
+    return model
 
 
 def check_classes(path: pathlib.Path) -> None:

@@ -185,9 +185,11 @@ def _facts(config: dict) -> dict:
         facts["patch_shape"] = rows, columns, channels
     block = keras_files.layer_config(config, "MixerLayer")
     if block:
-        facts["gelu_approximate"] = block["config"]["gelu_approximate"]
-    if config.get("mixer_weights"):
-        facts["record"] = WeightsRecord(**config["mixer_weights"])
+        if type(gelu := block["config"]["gelu_approximate"]) is not bool:
+            raise ValueError(f"`gelu_approximate` must be True or False. Received: {gelu!r:.80}")
+        facts["gelu_approximate"] = gelu
+    if config.get("mixer_weights") is not None:
+        facts["record"] = WeightsRecord.from_fields(config["mixer_weights"])
     return facts
 
 
