@@ -1,5 +1,6 @@
 """From what a user names to a model. Imports Keras, so the commands import it in their bodies."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -107,13 +108,15 @@ def public_name(target: str, found_name: str) -> str:
 
 
 def published_labels(weights: str) -> list[str] | None:
-    """The names of the classes of published weights, where these are public."""
+    """The names of the classes of published weights, with the id where two are alike."""
     from keras_mixer.weights import WEIGHTS, class_names
 
     classes = {row[weights].classes for row in WEIGHTS.values() if weights in row}
-    if not classes & {1000, 21843}:
+    if not classes:
         return None
-    return [name for _, name in class_names(classes.pop())]
+    found = class_names(classes.pop())
+    alike = collections.Counter(name for _, name in found)
+    return [f"{name} ({id})" if alike[name] > 1 else name for id, name in found]
 
 
 def check_model_name(name: str, option: str = "--model") -> None:

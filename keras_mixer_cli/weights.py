@@ -139,10 +139,7 @@ def _check(record) -> list[tuple]:
     scores = net.predict(picture[None].astype("float32"), verbose=0)[0]
     if not np.isfinite(scores).all():
         raise ValueError("its scores are not finite.")
-    if record.classes in (1000, 21843):
-        names = [name for _, name in class_names(record.classes)]
-    else:
-        names = [f"class {i}" for i in range(record.classes)]
+    names = [name for _, name in class_names(record.classes)]
     best = np.argsort(-scores, kind="stable")[:5]
     fetched = read_record(record.file_name) or {"verified_by": "nothing: placed by hand"}
     return [

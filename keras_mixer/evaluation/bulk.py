@@ -18,6 +18,7 @@ from keras_mixer.evaluation.journal import Journal, Standing
 from keras_mixer.evaluation.parquet import check_pyarrow, write_parquet
 from keras_mixer.evaluation.rows import Columns, CsvLines, JsonLines
 from keras_mixer.evaluation.stream import predict_stream
+from keras_mixer.preprocessing import check_label_names
 from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.training.checkpoint import differences
 from keras_mixer.training.signals import Interrupted, deferred
@@ -96,9 +97,8 @@ def predict_to_file(
     output = pathlib.Path(output)
     check_output(output)
     classes = model.output_shape[-1]
-    names = tuple(map(str, range(classes)) if label_names is None else label_names)
-    if len(names) != classes:
-        raise ValueError(f"{model.name} has {classes} classes. Received: {len(names)} names")
+    numbers = list(map(str, range(classes)))
+    names = check_label_names(numbers if label_names is None else label_names, classes)
     columns = Columns(names, top, all_probabilities)
     journal = Journal(
         output.with_name(output.name + ".partial"), FORMATS[output.suffix.lower()](columns)

@@ -171,7 +171,7 @@ def test_convert_a_run(run_command, tmp_path, randomize, tiny):
     assert "nothing is overwritten" in err
 
 
-def test_class_lists(bucket):
+def test_class_lists(bucket, monkeypatch):
     ids = [f"n{i:08}" for i in range(21843)]
     base = "/bit_models/imagenet21k_wordnet_"
     bucket.files[f"{base}ids.txt"] = File("\n".join(ids).encode())
@@ -179,12 +179,33 @@ def test_class_lists(bucket):
     scores = np.zeros((1, 21843))
     scores[0, 21842] = 1
     classes._imagenet21k.cache_clear()
-    with pytest.raises(ValueError, match="21841 lines; the head of the ImageNet-21k weights has"):
+    with pytest.raises(ValueError, match="21841 lines; the head of these weights has 21843"):
         keras_mixer.decode_predictions(scores, weights="imagenet21k")
     bucket.files[f"{base}lemmas.txt"] = File("\n".join(f"lemma_{i}" for i in ids).encode())
     decoded = keras_mixer.decode_predictions(scores, top=1, weights="imagenet21k")
     assert decoded == [[("n00021842", "lemma_n00021842", 1.0)]]
+    # MIIL's: ids of their own order among these; the list comes from elsewhere than the storage.
+    monkeypatch.setattr(classes, "_MIIL", f"{bucket.url}/info/miil.txt")
+    scores = np.zeros((1, 11221))
+    scores[0, 1] = 1
+    own = ids[::-1][:11221]
+    for content, message in (
+        (own[:-1], "11220 lines; the head of these weights has 11221 classes"),
+        ([*own[:-1], "n99999999"], "no class of ImageNet-21k, or a class twice"),
+        ([*own[:-1], own[0]], "no class of ImageNet-21k, or a class twice"),
+    ):
+        bucket.files["/info/miil.txt"] = File("\n".join(content).encode())
+        with pytest.raises(ValueError, match=message):
+            keras_mixer.decode_predictions(scores, weights="imagenet21k_miil")
+        assert not weights.is_cached("miil.txt")
+    bucket.files["/info/miil.txt"] = File("\n".join(own).encode())
+    decoded = keras_mixer.decode_predictions(scores, top=1, weights="imagenet21k_miil")
+    assert decoded == [[("n00021841", "lemma_n00021841", 1.0)]]
+    assert len(bucket.gets("/info/miil.txt")) == 4
+    keras_mixer.decode_predictions(scores, top=1, weights="imagenet21k_miil")
+    assert len(bucket.gets("/info/miil.txt")) == 4
     classes._imagenet21k.cache_clear()
+    classes._imagenet21k_miil.cache_clear()
     index = json.dumps({k: v for k, v in CLASSES.items() if k != "0"}).encode()
     bucket.files["/download.tensorflow.org/data/imagenet_class_index.json"] = File(index)
     with pytest.raises(ValueError, match="does not list the classes 0 to 999"):
