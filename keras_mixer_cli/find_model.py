@@ -99,7 +99,14 @@ def find_model(
         weights=None if weights == "none" else weights,
         seed=seed,
     )
+    say_what_was_taken(model)
     return Found(f"{target} ({weights})" if weights else target, model)
+
+
+def say_what_was_taken(model: keras.Model) -> None:
+    """Says so where a file of weights holds more than one model, or other names."""
+    if (report := getattr(model, "load_report", None)) and report.taken:
+        click.echo(f"weights: {report}", err=True)
 
 
 def public_name(target: str, found_name: str) -> str:

@@ -85,7 +85,7 @@ def _load(target: str, model: str | None, gelu: str | None, head: bool):
     """The model, the names of its classes or `None`, and how pictures are brought to its size."""
     import keras_mixer
     from keras_mixer import runs
-    from keras_mixer_cli.find_model import find_model, published_labels
+    from keras_mixer_cli.find_model import find_model, published_labels, say_what_was_taken
 
     if is_run(target):
         if model or gelu:
@@ -106,4 +106,5 @@ def _load(target: str, model: str | None, gelu: str | None, head: bool):
         weights=target,
         gelu_approximate=None if gelu is None else gelu == "tanh",
     )
+    say_what_was_taken(net)
     return net, published_labels(target) if head else None, "resmall_crop"

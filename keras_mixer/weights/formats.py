@@ -12,12 +12,14 @@ from collections.abc import Iterator
 
 from keras_mixer.specs import MixerSpec
 from keras_mixer.system_errors import raise_system_fault
-from keras_mixer.weights import keras_files, official, timm
+from keras_mixer.weights import checkpoints, keras_files, official, timm
 from keras_mixer.weights.arrays import StoredArray, one_line
 from keras_mixer.weights.fetch import fetch
-from keras_mixer.weights.registry import WeightsRecord, find
+from keras_mixer.weights.registry import WEIGHTS, WeightsRecord, find
 
-SUFFIXES = (".keras", ".h5", ".npz", ".safetensors", ".pth", ".pt", ".bin")
+TORCH = (".pth", ".pt", ".bin")
+SUFFIXES = (".keras", ".h5", ".npz", ".safetensors", *TORCH)
+FORMATS = ".keras, .weights.h5, .npz, .safetensors or .pth"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Weights:
         patch_shape: rows, columns and channels of a patch, likewise.
         gelu_approximate: whether they were trained with the tanh form of GELU, likewise.
         record: their row in the registry, where they were published.
+        taken: what was taken of a file that holds more, for people; often empty.
     """
 
     origin: str
@@ -39,6 +42,7 @@ class Weights:
     patch_shape: tuple[int, int, int] | None = None
     gelu_approximate: bool | None = None
     record: WeightsRecord | None = None
+    taken: str = ""
 
     def classes(self) -> int:
         """Number of classes of their head.
@@ -61,8 +65,9 @@ def open_weights(weights: str | os.PathLike, spec: MixerSpec) -> Iterator[Weight
     No code from a file is ever run.
 
     Args:
-        weights: the path of a `.keras`, `.weights.h5`, `.npz`, `.safetensors` or `.pth` file, or
-            the name of published weights.
+        weights: the path of a `.keras`, `.weights.h5`, `.npz`, `.safetensors` or `.pth` file, the
+            directory of a run, or the name of published weights. `PATH.pth#NAME` is one of several
+            state dicts in a PyTorch file.
         spec: the architecture they are for.
 
     Raises:
@@ -72,10 +77,21 @@ def open_weights(weights: str | os.PathLike, spec: MixerSpec) -> Iterator[Weight
         OSError: published weights could not be fetched or stored.
     """
     name = os.fspath(weights)
-    if name.endswith(SUFFIXES):
+    published = any(name in row for row in WEIGHTS.values())
+    if not published and os.path.isdir(name):
+        model = os.path.join(name, "model.keras")  # Of a run.
+        name = model if os.path.isfile(model) else name
+    if split_part(name)[0].endswith(SUFFIXES):
         with open_file(name) as opened:
             yield opened
         return
+    if not published and os.path.exists(name):
+        what = "a folder without model.keras" if os.path.isdir(name) else "a file of another format"
+        raise ValueError(
+            f"`weights` names {what}: {name}. It takes {FORMATS} files, told by their names, and "
+            "directories of finished runs, which hold model.keras. A PyTorch checkpoint of another "
+            "name is read as NAME.pth."
+        )
     record = find(name, spec.name)
     path = fetch(record.url, record.file_name, check=check_file)
     with open_file(path) as opened:
@@ -92,17 +108,20 @@ def open_weights(weights: str | os.PathLike, spec: MixerSpec) -> Iterator[Weight
 def open_file(path: str | os.PathLike) -> Iterator[Weights]:
     """Opens a weight file of any of the formats, told apart by its suffix.
 
+    Args:
+        path: of the file; of a PyTorch file also `PATH#NAME`, one of its state dicts.
+
     Raises:
         ValueError: it is not readable, or does not hold the weights of a Mixer.
         FileNotFoundError: it does not exist, or is a folder.
     """
-    path = os.fspath(path)
+    path, part = split_part(os.fspath(path))
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "does not exist"
         raise FileNotFoundError(f"`weights` names a file that {what}: {path}")
     with contextlib.ExitStack() as stack:
         try:
-            opened = _open(path, stack)
+            opened = _open(path, part, stack)
         except ModuleNotFoundError:
             raise
         except Exception as error:  # A damaged or hostile file makes the readers raise anything.
@@ -139,7 +158,13 @@ def _guarded(path: str, name: str, array: StoredArray) -> StoredArray:
     return dataclasses.replace(array, load=load)
 
 
-def _open(path: str, stack: contextlib.ExitStack) -> Weights:
+def split_part(name: str) -> tuple[str, str | None]:
+    """The path of a file, and which of its state dicts `PATH#NAME` asks for."""
+    path, mark, part = name.rpartition("#")
+    return (path, part) if mark and path.endswith(TORCH) else (name, None)
+
+
+def _open(path: str, part: str | None, stack: contextlib.ExitStack) -> Weights:
     suffix = pathlib.Path(path.removesuffix(".part")).suffix  # `.part`: not moved into place yet
     if suffix in (".keras", ".h5"):
         try:
@@ -160,13 +185,16 @@ def _open(path: str, stack: contextlib.ExitStack) -> Weights:
         return Weights(path, official.from_official(raw), None, patch, gelu_approximate=True)
     notes: dict[str, str] = {}
     if suffix == ".safetensors":
-        raw, notes = timm.read_safetensors(path)
+        whole, notes = timm.read_safetensors(path)
+        raw, said = checkpoints.take(path, {"": whole}, None)
     else:
-        raw = timm.read_pth(path)
+        state_dicts, left = checkpoints.read_pth(path)
+        state, said = checkpoints.take(path, state_dicts, part)
+        raw, said = checkpoints.stored_tensors(path, state), [*said, *filter(None, [left])]
     stem = raw["stem.proj.weight"].shape if "stem.proj.weight" in raw else ()
     patch = (*stem[2:], stem[1]) if len(stem) == 4 else None
     gelu = {"tanh": True, "exact": False}.get(notes.get("gelu", ""))
-    return Weights(path, timm.from_timm(raw), None, patch, gelu_approximate=gelu)
+    return Weights(path, timm.from_timm(raw), None, patch, gelu, taken="; ".join(said))
 
 
 _STEMS = ("stem/kernel", "embedding/kernel")

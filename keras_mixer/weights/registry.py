@@ -1,8 +1,9 @@
 """Every published Mixer weight file, one row each, and what it takes to use it rightly."""
 
 import dataclasses
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 STORAGE = "https://storage.googleapis.com"
@@ -241,33 +242,39 @@ def find(name: str, model: str) -> WeightsRecord:
     """The record of weights `name` for the architecture `model`.
 
     Raises:
-        ValueError: there is none; the message lists what was published.
+        ValueError: there is none; the message names what was published for it.
     """
     records = WEIGHTS.get(model, {})
     if name in records:
         return records[name]
-    exist = "; ".join(f"{key}: {', '.join(row)}" for key, row in WEIGHTS.items())
+    own = f"{'only ' + ', '.join(records) if records else 'no weights'} for it."
     ways = (
-        "Pass `weights=None` for random initial weights, or the path of a weight file "
-        "(.keras, .weights.h5, .npz, .safetensors or .pth)."
+        "Pass `weights=None` for random initial weights, the path of a weight file (.keras, "
+        ".weights.h5, .npz, .safetensors or .pth), or the directory of a run."
     )
-    if any(name in row for row in WEIGHTS.values()):
+    if models := [key for key, row in WEIGHTS.items() if name in row]:
         raise ValueError(
-            f"weights={name!r} were never published for {model}; there are "
-            f"{'only ' + ', '.join(records) if records else 'no weights'} for it. "
-            f"Published weights: {exist}. {ways}"
+            f"weights={name!r} were never published for {model}, but for {', '.join(models)}; "
+            f"there are {own} {ways}"
         )
-    raise ValueError(f"Unknown weights={name!r}. Published weights: {exist}. {ways}")
+    raise ValueError(f"{_unknown(name, records)} For {model} there are {own} {ways}")
+
+
+def _unknown(name: str, near: Iterable[str] = ()) -> str:
+    """That there are no weights of a name, the closest one first."""
+    names = [*near, *(record.name for record in _RECORDS)]
+    close = difflib.get_close_matches(name, names, 1, 0.7)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown weights={name!r}.{meant} `keras-mixer weights list` shows all names."
 
 
 def records_named(name: str) -> tuple[WeightsRecord, ...]:
     """The records that share a name, one for each architecture.
 
     Raises:
-        ValueError: there is none; the message lists the names.
+        ValueError: there is none; the message has the closest name.
     """
     found = tuple(record for record in _RECORDS if record.name == name)
     if not found:
-        names = ", ".join(dict.fromkeys(record.name for record in _RECORDS))
-        raise ValueError(f"Unknown weights={name!r}. Published weights: {names}.")
+        raise ValueError(_unknown(name))
     return found

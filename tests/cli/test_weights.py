@@ -171,6 +171,30 @@ def test_convert_a_run(run_command, tmp_path, randomize, tiny):
     assert "nothing is overwritten" in err
 
 
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="reads no .pth")
+def test_what_was_taken_is_said(run_command, capsys, tmp_path, tiny, randomize):
+    import torch
+    from safetensors.torch import load_file
+
+    for name in ("a", "b"):
+        randomize(keras_mixer.Mixer(tiny, weights=None, classes=3)).save(tmp_path / f"{name}.keras")
+        weights.convert(tmp_path / f"{name}.keras", tmp_path / f"{name}.safetensors")
+    state, average = (load_file(tmp_path / f"{name}.safetensors") for name in ("a", "b"))
+    torch.save({"state_dict": state, "state_dict_ema": average}, tmp_path / "w.pth")
+    for source, same, told in (
+        ("w.pth", "a", "state_dict was taken, not w.pth#state_dict_ema"),
+        ("w.pth#state_dict_ema", "b", "state_dict_ema was taken, not w.pth#state_dict"),
+    ):
+        code, _, err = run_command("convert", source, f"{same}2.safetensors")
+        assert code == 0, err
+        assert err.splitlines()[-1] == f"weights: {source}: {told}"
+        expected, got = (load_file(tmp_path / f"{same}{n}.safetensors") for n in ("", "2"))
+        assert all(torch.equal(expected[name], got[name]) for name in {**expected, **got})
+    code, _, err = run_command("convert", "no.pth#state_dict", "c.npz")
+    assert code == 2
+    assert "'no.pth#state_dict' does not exist" in err
+
+
 def test_class_lists(bucket, monkeypatch):
     ids = [f"n{i:08}" for i in range(21843)]
     base = "/bit_models/imagenet21k_wordnet_"

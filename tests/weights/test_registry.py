@@ -73,14 +73,14 @@ def test_weights_that_were_never_published(model):
 
 def test_unknown_names():
     with pytest.raises(
-        ValueError, match=r"Unknown weights='jft'\. Published weights: mixer_b16: im"
+        ValueError, match=r"Unknown weights='jft'\. `keras-mixer weights list` .* only imagenet, "
     ):
         keras_mixer.MixerB16(weights="jft")
     with pytest.raises(
         ValueError, match="never published for mixer_s16; there are only imagenet_g"
     ):
         keras_mixer.MixerS16()
-    with pytest.raises(ValueError, match=r"Unknown weights='x'\. Published weights: imagenet, "):
+    with pytest.raises(ValueError, match=r"Unknown weights='x'\. `keras-mixer weights list` shows"):
         weights.records_named("x")
 
 
@@ -93,7 +93,7 @@ def test_preprocess_input_follows_the_weights(rng):
         np.testing.assert_allclose(preprocess_input(x, name), x.astype("float64") / 255, atol=1e-6)
     record = weights.find("imagenet_miil", "mixer_b16")
     np.testing.assert_allclose(preprocess_input(x, record), x / 255, atol=1e-6)
-    with pytest.raises(ValueError, match="Unknown weights='imagenet_mil'"):
+    with pytest.raises(ValueError, match=r"'imagenet_mil'\. Did you mean 'imagenet_miil'\?"):
         preprocess_input(x, "imagenet_mil")
     with pytest.raises(ValueError, match="must be the name of published weights, a WeightsRecord"):
         preprocess_input(x, 3)
