@@ -97,13 +97,24 @@ def _readers(model) -> list[tuple[bool, WeightsRecord | None]]:
     ]
     try:
         read = [
-            (prepares, None if fields is None else WeightsRecord(**fields))
+            (prepares, None if fields is None else WeightsRecord.from_fields(fields))
             for prepares, fields in found
         ]
-    except TypeError as error:
-        raise ValueError(f"{model.name} does not say what its weights are: {error}") from error
+    except ValueError as error:
+        raise ValueError(
+            f"{model.name} does not say how its pixels are prepared. {error}"
+        ) from error
     wholes = [(prepares, record) for _, record, prepares in models if record or prepares]
     return read or wholes
+
+
+def check_records(model) -> None:
+    """Refuses a model with a part that does not say how its pixels are prepared.
+
+    Raises:
+        ValueError: a record of weights in it is not as `WeightsRecord` has it.
+    """
+    _readers(model)
 
 
 def rule_of(weights) -> tuple[float, float]:
@@ -137,22 +148,60 @@ def _float32(x):
     return x.astype("float32")
 
 
+def check_label_names(names, classes: int | None = None, whose: str = "") -> tuple[str, ...]:
+    """The names of classes, once they are such: wherever a model and its names come together.
+
+    Args:
+        names: A list or tuple of texts, in the order of the classes.
+        classes: Number of classes that the model has; `None` where no model is there. Defaults to
+            `None`.
+        whose: What messages call the names. Defaults to ``"`label_names`"``.
+
+    Returns:
+        The names, as a tuple.
+
+    Raises:
+        ValueError: they are no texts, one is empty, two are alike, or there are more or fewer of
+            them than classes.
+    """
+    whose = whose or "`label_names`"
+    if not isinstance(names, list | tuple):
+        raise ValueError(f"{whose} must be a list of names of classes. Received: {names!r:.80}")
+    first: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(
+                f"{whose} must give each class a text that is not empty. Received for class "
+                f"{number}: {name!r:.80}"
+            )
+        if first.setdefault(name, number) != number:
+            raise ValueError(
+                f"{whose} gives the classes {first[name]} and {number} the same name, "
+                f"{name!r:.80}. Give each a name of its own."
+            )
+    if classes is not None and len(names) != classes:
+        raise ValueError(
+            f"{whose} has {len(names)} names and the model has {classes} classes; the two do not "
+            "belong together, or a name was added or lost."
+        )
+    return tuple(names)
+
+
 def decode_predictions(preds, top: int = 5, weights="imagenet"):
     """Names the classes with the highest scores, as `keras.applications` does.
 
     Args:
         preds: scores `(batch, classes)`, an array or a tensor.
         top: how many classes to name for each image.
-        weights: whose classes they are: the name of published weights of 1000 or 21843 classes, a
-            `WeightsRecord`, or a sequence of names, such as `load_run(path).label_names`.
+        weights: whose classes they are: the name of published weights, a `WeightsRecord`, or a
+            sequence of names, such as `load_run(path).label_names`.
 
     Returns:
         For each image a list of `(id, name, score)`, highest first; `id` is a WordNet id, or the
         number of the class where the names are your own.
 
     Raises:
-        ValueError: there are more or fewer names than scores, `preds` is not two-dimensional, or
-            no list of these classes is public, as for MIIL's 11221.
+        ValueError: there are more or fewer names than scores, or `preds` is not two-dimensional.
         OSError: the list of names could not be fetched.
     """
     scores = np.asarray(preds.detach().cpu() if hasattr(preds, "detach") else preds)

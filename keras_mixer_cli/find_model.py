@@ -1,5 +1,6 @@
 """From what a user names to a model. Imports Keras, so the commands import it in their bodies."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -98,7 +99,14 @@ def find_model(
         weights=None if weights == "none" else weights,
         seed=seed,
     )
+    say_what_was_taken(model)
     return Found(f"{target} ({weights})" if weights else target, model)
+
+
+def say_what_was_taken(model: keras.Model) -> None:
+    """Says so where a file of weights holds more than one model, or other names."""
+    if (report := getattr(model, "load_report", None)) and report.taken:
+        click.echo(f"weights: {report}", err=True)
 
 
 def public_name(target: str, found_name: str) -> str:
@@ -107,13 +115,15 @@ def public_name(target: str, found_name: str) -> str:
 
 
 def published_labels(weights: str) -> list[str] | None:
-    """The names of the classes of published weights, where these are public."""
+    """The names of the classes of published weights, with the id where two are alike."""
     from keras_mixer.weights import WEIGHTS, class_names
 
     classes = {row[weights].classes for row in WEIGHTS.values() if weights in row}
-    if not classes & {1000, 21843}:
+    if not classes:
         return None
-    return [name for _, name in class_names(classes.pop())]
+    found = class_names(classes.pop())
+    alike = collections.Counter(name for _, name in found)
+    return [f"{name} ({id})" if alike[name] > 1 else name for id, name in found]
 
 
 def check_model_name(name: str, option: str = "--model") -> None:

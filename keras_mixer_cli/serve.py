@@ -90,12 +90,13 @@ def serve(target, weights, crop, labels, host, port, max_batch, max_wait, queue,
 
 def _read(labels: str) -> list[str]:
     """The names of classes in a file."""
+    from keras_mixer.preprocessing import check_label_names
+
     try:
         names = json.loads(pathlib.Path(labels).read_text(encoding="utf-8"))
     except ValueError as error:
         raise click.BadParameter(f"{labels} is not JSON: {error}", param_hint="--labels") from error
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise click.BadParameter(
-            f'{labels} must be a JSON list of names, such as ["cat", "dog"].', param_hint="--labels"
-        )
-    return names
+    try:
+        return list(check_label_names(names, whose=labels))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--labels") from error

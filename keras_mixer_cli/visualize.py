@@ -85,8 +85,7 @@ def _load(target: str, model: str | None, gelu: str | None, head: bool):
     """The model, the names of its classes or `None`, and how pictures are brought to its size."""
     import keras_mixer
     from keras_mixer import runs
-    from keras_mixer.weights import class_names
-    from keras_mixer_cli.find_model import find_model
+    from keras_mixer_cli.find_model import find_model, published_labels, say_what_was_taken
 
     if is_run(target):
         if model or gelu:
@@ -107,7 +106,5 @@ def _load(target: str, model: str | None, gelu: str | None, head: bool):
         weights=target,
         gelu_approximate=None if gelu is None else gelu == "tanh",
     )
-    label_names = None
-    if head and not os.path.isfile(target) and net.mixer_weights.classes in (1000, 21843):
-        label_names = [name for _, name in class_names(net.mixer_weights.classes)]
-    return net, label_names, "resmall_crop"
+    say_what_was_taken(net)
+    return net, published_labels(target) if head else None, "resmall_crop"

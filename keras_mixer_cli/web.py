@@ -53,6 +53,7 @@ def web(targets, host, port, rate, **limits) -> None:
 def _classifier(target: str):
     """What a user names, with the names of its classes."""
     from keras_mixer import export, serving
+    from keras_mixer.weights import split_part
     from keras_mixer_cli.find_model import find_model, public_name, published_labels
 
     if export.format_of(target) is not None:
@@ -65,6 +66,6 @@ def _classifier(target: str):
     if weights and names is None:
         names = published_labels(weights)
     name = public_name(target, found.name)
-    if weights and os.path.exists(weights):
+    if weights and os.path.exists(split_part(weights)[0]):
         name = f"{target} ({os.path.basename(weights)})"
     return serving.Classifier(found.model, names, crop=found.crop, name=name)

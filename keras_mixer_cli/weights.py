@@ -140,10 +140,7 @@ def _check(record) -> list[tuple]:
     scores = net.predict(picture[None].astype("float32"), verbose=0)[0]
     if not np.isfinite(scores).all():
         raise ValueError("its scores are not finite.")
-    if record.classes in (1000, 21843):
-        names = [name for _, name in class_names(record.classes)]
-    else:
-        names = [f"class {i}" for i in range(record.classes)]
+    names = [name for _, name in class_names(record.classes)]
     best = np.argsort(-scores, kind="stable")[:5]
     fetched = read_record(record.file_name) or {"verified_by": "nothing: placed by hand"}
     return [
@@ -163,8 +160,9 @@ def _check(record) -> list[tuple]:
 def convert(source, target) -> None:
     """Write the weights of SOURCE as TARGET, bit for bit.
 
-    SOURCE is a run directory, hf://user/name[@revision] or a weight file; TARGET ends in .npz for
-    the official code, or in .safetensors for timm.
+    SOURCE is a run directory, hf://user/name[@revision] or a weight file, or FILE.pth#NAME, one of
+    several state dicts in a PyTorch file; TARGET ends in .npz for the official code, or in
+    .safetensors for timm.
     """
     from keras_mixer import weights as library
 
@@ -174,7 +172,10 @@ def convert(source, target) -> None:
         source = runs.load_run(source).path
     if os.path.isdir(source):
         source = os.path.join(source, "model.keras")
-    elif not os.path.exists(source):
+    elif not os.path.exists(library.split_part(source)[0]):
         raise click.BadParameter(f"Path {source!r} does not exist.", param_hint="SOURCE")
+    with library.open_file(source) as opened:
+        if opened.taken:
+            click.echo(f"weights: {source}: {opened.taken}", err=True)
     count = library.convert(source, target)
     echo(f"wrote {count} arrays to {target}")

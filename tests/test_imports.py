@@ -16,27 +16,29 @@ ALLOWED = {
     "writing": (set(), set()),
     "printable": (set(), set()),
     "layers": ({"specs"}, {"keras", "numpy"}),
-    "weights": ({"specs", "writing"}, {"numpy"}),
+    "system_errors": (set(), set()),
+    "weights": ({"specs", "system_errors", "writing"}, {"numpy"}),
     "preprocessing": ({"weights"}, {"numpy"}),
     "models": ({"specs", "layers", "weights", "preprocessing"}, {"keras"}),
-    "data": ({"preprocessing"}, {"keras", "numpy"}),
+    "data": ({"preprocessing", "system_errors"}, {"keras", "numpy"}),
     "distribution": (set(), {"keras", "numpy"}),
     "training": (
-        {"specs", "layers", "models", "data", "distribution", "writing"},
+        {"specs", "layers", "models", "data", "distribution", "system_errors", "writing"},
         {"keras", "numpy"},
     ),
     "evaluation": (
-        {"weights", "preprocessing", "data", "distribution", "training", "writing"},
+        {"weights", "preprocessing", "data", "distribution", "training"}
+        | {"system_errors", "writing"},
         {"keras", "numpy"},
     ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
     "export": (
-        {"preprocessing", "data", "training", "evaluation", "writing"},
+        {"preprocessing", "data", "training", "evaluation", "system_errors", "writing"},
         {"keras", "numpy"},
     ),
     "runs": (
         {"specs", "layers", "weights", "models", "data", "distribution"}
-        | {"training", "evaluation", "profiling", "writing"},
+        | {"preprocessing", "training", "evaluation", "profiling", "system_errors", "writing"},
         {"keras", "numpy"},
     ),
     "serving": (

@@ -109,7 +109,7 @@ def test_parts_that_each_prepare_the_same_pixels_are_judged(tiny, rng, randomize
 def test_a_record_that_is_none_is_an_error(tiny):
     model = Mixer(tiny, weights=None)
     model.get_layer("patches").record = {"std": 1.0, "colour": "red"}
-    with pytest.raises(ValueError, match=r"tiny does not say what its weights are: .*colour"):
+    with pytest.raises(ValueError, match=r"tiny does not say how its pixels are prep.*colour"):
         preprocess_input(PIXELS, model)
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_mixer.data.images import ImageData, Split, UnreadableImageError, check_readable
+from keras_mixer.system_errors import PERMISSION, raise_system_fault
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +98,7 @@ def _look(split: Split, index: int) -> tuple[bytes, tuple[int, int], str | None]
     except UnreadableImageError as error:
         return b"", (0, 0), str(error)
     except OSError as error:
+        raise_system_fault(error, name, own=PERMISSION)
         return b"", (0, 0), f"Cannot read {name}: {error.strerror}"
     content = picture if isinstance(picture, bytes) else picture.tobytes()
     return hashlib.sha256(content).digest(), size, None

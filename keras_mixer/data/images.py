@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_mixer.data.files import Found, obstacle, shown
+from keras_mixer.preprocessing import check_label_names
+from keras_mixer.system_errors import PERMISSION, raise_system_fault
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -115,6 +117,7 @@ def _reading(picture, name: str | None, formats: tuple[str, ...] | None = None):
         reason = f"not a picture of {known}"
         raise UnknownFormatError(f"Cannot read {name}: {reason}", reason) from error
     except Exception as error:  # A decoder raises whatever it likes on a broken file.
+        raise_system_fault(error, name, own=PERMISSION)
         reason = _reason(error)
         raise UnreadableImageError(f"Cannot read {name}: {reason}", reason) from error
 
@@ -252,7 +255,7 @@ class ImageData:
         name: its name or path.
         train: what to train on.
         test: what to judge on; disjoint from `train`.
-        label_names: names of the classes, in the order of their numbers.
+        label_names: names of the classes, in the order of their numbers; all different.
         checked: whether every picture has been found readable; a bad one of a set that was not
             checked stops the training, by name, when its turn comes.
         skipped: pictures that were left out because they cannot be read, with the reasons.
@@ -264,6 +267,9 @@ class ImageData:
     label_names: tuple[str, ...]
     checked: bool = True
     skipped: tuple[Found, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_label_names(self.label_names, whose=f"The data set {self.name}")
 
     @property
     def classes(self) -> int:
@@ -281,17 +287,15 @@ def hold_out(split: Split, fraction: float = 0.2, seed: int = 0) -> tuple[Split,
         ValueError: a class has fewer than two pictures.
     """
     counts = collections.Counter(split.labels.tolist())
-    lonely = [label for label, count in counts.items() if count < 2]
-    if lonely:
-        example = split.names[split.labels.tolist().index(lonely[0])]
+    if lonely := [label for label, count in counts.items() if count < 2]:
         raise ValueError(
             "Each class needs at least two pictures, one to train on and one to hold out. "
-            f"{len(lonely)} of {len(counts)} classes have one, such as that of {example}."
+            f"{len(lonely)} of {len(counts)} classes have one, such as that of "
+            f"{split.names[split.labels.tolist().index(lonely[0])]}."
         )
     rng = np.random.default_rng(seed)
     held = []
     for label in sorted(counts):
         members = rng.permutation(np.flatnonzero(split.labels == label))
         held.extend(members[: max(1, round(fraction * len(members)))].tolist())
-    kept = np.setdiff1d(np.arange(len(split)), held)
-    return split.subset(kept.tolist()), split.subset(sorted(held))
+    return split.subset(sorted({*range(len(split))} - {*held})), split.subset(sorted(held))

@@ -15,6 +15,7 @@ from keras_mixer.data.dataset import Dataset, Splits
 from keras_mixer.data.images import ImageData, Split, hold_out, open_rgb
 from keras_mixer.data.records import Part, Records
 from keras_mixer.printable import one_line
+from keras_mixer.system_errors import raise_system_fault
 
 NEEDS = (
     "is read through TensorFlow Datasets, on any Keras backend. "
@@ -82,6 +83,7 @@ def any_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
     try:
         builder = tfds.builder(name, data_dir=data_dir and os.fspath(data_dir))
     except Exception as error:  # Its own message lists hundreds of names.
+        raise_system_fault(error, f"{name} of TensorFlow Datasets")
         raise ValueError(f"TensorFlow Datasets has no data set {name!r}.") from error
     features = builder.info.features
     image, label = builder.info.supervised_keys or ("image", "label")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from keras_mixer.data.files import HIDDEN, SUFFIXES, Found, obstacle
+from keras_mixer.system_errors import PERMISSION, raise_system_fault
 
 
 class Walk:
@@ -63,6 +64,7 @@ class Walk:
                     else:
                         self.passed_over += 1
                 except OSError as error:
+                    raise_system_fault(error, path, own=PERMISSION)
                     yield Found(path, str(error.strerror))
 
 

@@ -18,6 +18,8 @@ from keras_mixer.evaluation.journal import Journal, Standing
 from keras_mixer.evaluation.parquet import check_pyarrow, write_parquet
 from keras_mixer.evaluation.rows import Columns, CsvLines, JsonLines
 from keras_mixer.evaluation.stream import predict_stream
+from keras_mixer.preprocessing import check_label_names
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.training.checkpoint import differences
 from keras_mixer.training.signals import Interrupted, deferred
 from keras_mixer.writing import in_one_step, write_text, writing
@@ -95,9 +97,8 @@ def predict_to_file(
     output = pathlib.Path(output)
     check_output(output)
     classes = model.output_shape[-1]
-    names = tuple(map(str, range(classes)) if label_names is None else label_names)
-    if len(names) != classes:
-        raise ValueError(f"{model.name} has {classes} classes. Received: {len(names)} names")
+    numbers = list(map(str, range(classes)))
+    names = check_label_names(numbers if label_names is None else label_names, classes)
     columns = Columns(names, top, all_probabilities)
     journal = Journal(
         output.with_name(output.name + ".partial"), FORMATS[output.suffix.lower()](columns)
@@ -186,6 +187,7 @@ def _begun(output: pathlib.Path, partial: pathlib.Path, about: dict) -> dict | N
         if output.exists():
             was["files"] + was["bad"], was["pictures"]  # Numbers, and a hash.
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise_system_fault(error, _about(output))
         raise FileExistsError(
             f"{there[0]} exists, {_about(output)} does not say what made it, and nothing is "
             "overwritten. Choose another --output or remove it."

@@ -14,6 +14,7 @@ from keras_mixer.data import EvaluationBatches, ImageData, Split
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.preprocessing import record_of
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.training.linear_probe import Regression
 from keras_mixer.training.ranges import POSITIVE
 from keras_mixer.writing import in_one_step
@@ -197,6 +198,7 @@ def _kept(file: pathlib.Path, shape: tuple[int, int]) -> np.ndarray:
         if (array.shape, str(array.dtype)) != (shape, "float32"):
             raise ValueError(f"{array.dtype} of shape {array.shape}, not float32 of {shape}")
     except Exception as error:  # NumPy raises many kinds.
+        raise_system_fault(error, file)
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{file}, which keeps features, is damaged: {reason}. Remove it, and they are computed "

@@ -14,6 +14,7 @@ from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.distribution import current, on_this_process
 from keras_mixer.evaluation.accuracy import Accuracy, score
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.training.losses import gives_logits
 from keras_mixer.writing import in_one_step
 
@@ -156,6 +157,7 @@ class Predictions:
                         raise ValueError(f"{name} is no text")
                 return cls(arrays["probabilities"], arrays["labels"], **about)
             except Exception as error:  # NumPy and zipfile raise many kinds.
+                raise_system_fault(error, path)
                 raise ValueError(
                     f"{path} is not a file of predictions, or is damaged; write it again with "
                     f"keras-mixer evaluate --predictions ({' '.join(str(error).split())})"

@@ -52,7 +52,8 @@ def Mixer(
         include_top: whether to end in the classification head.
         weights: the name of published weights, a row of `keras_mixer.weights.WEIGHTS`, fetched
             once; the path of a weight file: `.keras`, `.weights.h5`, Google's `.npz`, timm's
-            `.safetensors` or `.pth`; or `None` for random initial weights, never chosen for you.
+            `.safetensors` or `.pth`, where `FILE.pth#NAME` is one of several state dicts in it; the
+            directory of a run; or `None` for random initial weights, never chosen for you.
         input_tensor: a Keras tensor of images to build the model on.
         input_shape: `(height, width, channels)`, or `(channels, height, width)` under
             `"channels_first"`; by default the spec's size with 3 channels. Any height and width

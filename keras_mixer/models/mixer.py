@@ -54,7 +54,7 @@ class MixerModel(keras.Model):
         record = config.pop("mixer_weights", None)
         model = super().from_config(config, custom_objects)
         if record is not None:
-            model.mixer_weights = WeightsRecord(**record)
+            model.mixer_weights = WeightsRecord.from_fields(record)
         return model
 
     def save(self, filepath, overwrite=True, zipped=None, **options):

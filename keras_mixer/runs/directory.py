@@ -18,13 +18,16 @@ from typing import Any
 
 import keras
 
+from keras_mixer.data import EVALUATION_CROPS
 from keras_mixer.distribution import alone, copy_of
+from keras_mixer.preprocessing import check_label_names
 from keras_mixer.printable import printable
 from keras_mixer.runs.hub import fetch_run
 from keras_mixer.runs.hub_names import is_hub_name
 from keras_mixer.runs.known_classes import load_known_model
 from keras_mixer.writing import in_one_step, write_text
 
+LABELS = "labels.json"
 RUN, STUDY = "run.json", "study.json"  # A study is a folder of runs or trials.
 SKIPPED = "skipped.csv"  # Written before them; see `skipped.py`.
 
@@ -66,9 +69,12 @@ class Run:
 
         Raises:
             ValueError: it has code of its own in it, or classes that are not known here; whoever
-                made the directory, for it may have been downloaded.
+                made the directory, for it may have been downloaded. Or it has another number of
+                classes than `labels.json` names.
         """
-        return load_known_model(self.path / "model.keras")
+        model = load_known_model(self.path / "model.keras")
+        check_label_names(self.label_names, model.output_shape[-1], str(self.path / LABELS))
+        return model
 
 
 def load_run(path: str | os.PathLike) -> Run:
@@ -93,13 +99,20 @@ def load_run(path: str | os.PathLike) -> Run:
         raise FileNotFoundError(
             f"The run of {run} has not finished. Give its command again, and it goes on."
         )
-    for name in ("labels.json", "model.keras"):
+    for name in (LABELS, "model.keras"):
         if not (run / name).is_file():
             raise FileNotFoundError(f"{run} is not the directory of a run: it has no {name}.")
-    labels = read_json(run / "labels.json")
-    if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
-        raise ValueError(f"{run / 'labels.json'} holds no list of names.")
-    return Run(run, config, tuple(labels))
+    labels = check_label_names(read_json(run / LABELS), whose=str(run / LABELS))
+    found = Run(run, config, labels)
+    if found.crop not in EVALUATION_CROPS:
+        raise ValueError(
+            f"{run / RUN} is damaged: recipe.evaluation_crop must be one of "
+            f"{', '.join(EVALUATION_CROPS)}. Received: {found.crop!r:.80}"
+        )
+    for key in ("data", "model", "test_fingerprint"):
+        if key in config:
+            found.told(key)
+    return found
 
 
 def read_config(path: str | os.PathLike, name: str = RUN) -> dict:
@@ -176,7 +189,7 @@ def save_model(path: pathlib.Path, model: keras.Model) -> None:
 def finish_run(run: pathlib.Path, model: keras.Model, config: dict, label_names) -> None:
     """Writes `model.keras`, `labels.json` and, last, a `run.json` that says it has finished."""
     save_model(run / "model.keras", model)
-    write_text(run / "labels.json", json.dumps(list(label_names), indent=2) + "\n")
+    write_text(run / LABELS, json.dumps(list(label_names), indent=2) + "\n")
     write_config(run, {**config, "finished": True})
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 

@@ -71,7 +71,8 @@ def run(
             say(f"run: going on with {path}")
             before = directory.read_config(path)
             check_same_skipped(path, data.skipped)
-            config |= {key: before[key] for key in ("training_seconds", "round_seconds")}
+            kept = ("started", "training_seconds", "round_seconds")
+            config |= {key: before[key] for key in kept if key in before}
             own = {key: config[key] for key in ("versions", "device")}
             for different in differences({key: before.get(key) for key in own}, own):
                 say(f"run: {different}; what is left is computed with that")
@@ -149,6 +150,7 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
         "test_images": result.images,
         "training_seconds": config["training_seconds"],
     }
+    config["finished"] = True  # Of the report, and of the `run.json` that is written last.
     say("report: drawing")
     write_report(path, config, history, data.test, probabilities, data.label_names)
     directory.finish_run(path, model, config, data.label_names)

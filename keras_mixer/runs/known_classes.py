@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import keras
 
+from keras_mixer.preprocessing import check_records
 from keras_mixer.printable import one_line, printable
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.weights import check_archive
 
 _LIBRARIES = ("keras", "keras_hub")
@@ -48,11 +50,14 @@ def load_known_model(path: str | os.PathLike) -> keras.Model:
         raise FileNotFoundError(f"There is no file {path}.")
     check_classes(path)
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        check_records(model)
     except Exception as error:  # Keras raises many kinds, in many lines.
+        raise_system_fault(error, path)
         first = (str(error).strip().splitlines() or [""])[0]
         kind = type(error).__name__
         raise ValueError(f"{path} cannot be loaded: {kind}: {one_line(first, 500)}") from error
+    return model
 
 
 def check_classes(path: pathlib.Path) -> None:
@@ -74,6 +79,7 @@ def check_classes(path: pathlib.Path) -> None:
         strange = sorted(set(_strange(config)))
     # An archive can be damaged, locked with a password or packed in ways unknown here.
     except Exception as error:
+        raise_system_fault(error, path)
         raise ValueError(
             f"{path} is no model that Keras has saved: {one_line(error, 500)}"
         ) from error

@@ -14,7 +14,6 @@ from keras_mixer.runs.card import model_card
 from keras_mixer.runs.directory import Run, load_run
 from keras_mixer.runs.hub import Change, push_files
 from keras_mixer.runs.hub_names import HubName, is_hub_name, is_revision, parse
-from keras_mixer.runs.known_classes import check_classes
 from keras_mixer.runs.privacy import without_private
 from keras_mixer.writing import in_one_step
 
@@ -67,8 +66,9 @@ def push(
 
     Raises:
         FileExistsError: the directory holds something else.
-        ValueError: the run's model has classes that others do not have, its `run.json` is damaged,
-            or an argument is wrong.
+        ValueError: the run's model cannot be loaded, has classes that others do not have, or
+            another number of them than `labels.json` names; `run.json` is damaged, or an argument
+            is wrong.
         FileNotFoundError, PermissionError, ConnectionError: see `keras_mixer.runs.hub`.
     """
     if license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", license):
@@ -84,7 +84,7 @@ def push(
         raise ValueError("`message` must say something, or be left out.")
     run = run if isinstance(run, Run) else load_run(run)
     model = run.path / "model.keras"
-    check_classes(model)
+    run.load_model()  # What cannot be loaded here is not handed on.
     labels = list(run.label_names)
     try:
         config = without_private(run.config)

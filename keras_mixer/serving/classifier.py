@@ -14,7 +14,7 @@ from keras_mixer.data.images import open_rgb
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.transforms import Resampling
 from keras_mixer.evaluation import probabilities_of
-from keras_mixer.preprocessing import preprocess_input
+from keras_mixer.preprocessing import check_label_names, preprocess_input
 from keras_mixer.runs import load_run
 
 
@@ -47,8 +47,8 @@ class Classifier:
         name: what to call it; by default the model's name.
 
     Raises:
-        ValueError: an unknown crop, another number of names than classes, or a model that does
-            not take RGB images.
+        ValueError: an unknown crop, another number of names than classes, a name that is empty,
+            no text or there twice, or a model that does not take RGB images.
 
     Example:
         `Classifier.of_run("runs/digits-mixer_ti4-1").classify([pixels], top=3)`
@@ -81,12 +81,8 @@ class Classifier:
         crop: str,
         resampling: Resampling,
     ) -> None:
-        self.label_names = tuple(map(str, range(classes) if label_names is None else label_names))
-        if len(self.label_names) != classes:
-            raise ValueError(
-                f"{name} has {classes} classes and there are {len(self.label_names)} names of "
-                "classes."
-            )
+        names = tuple(map(str, range(classes))) if label_names is None else label_names
+        self.label_names = check_label_names(names, classes, f"{name}: `label_names`")
         if crop not in EVALUATION_CROPS:
             raise ValueError(
                 f"`crop` must be one of {', '.join(EVALUATION_CROPS)}. Received: {crop!r}"

@@ -21,7 +21,7 @@ class ExportedClassifier(Classifier):
     Raises:
         FileNotFoundError: it, or its description, is not there.
         ModuleNotFoundError: its runtime is not installed.
-        ValueError: its description is of something else, or as in `Classifier`.
+        ValueError: its description is damaged or of another file, or as in `Classifier`.
 
     Example:
         `ExportedClassifier("model.onnx").classify([pixels], top=3)`
@@ -49,11 +49,29 @@ class ExportedClassifier(Classifier):
         self._describe(
             name or about["model"],
             given["shape"][-1],
-            about["labels"],
+            about.get("labels"),
             (height, width),
             taken["crop"],
-            Resampling(taken["interpolation"], taken.get("antialias", True)),
+            Resampling(taken["interpolation"], taken.get("antialias") is not False),
         )
+        self._check_scores(path)
+
+    def _check_scores(self, path) -> None:
+        """Runs the file once: it may be another one than that which its description tells of."""
+        black = self.prepare(np.zeros((*self.image_size, 3), "uint8"))[None]
+        try:
+            shape = self.probabilities(black).shape
+        except Exception as error:  # Each runtime has its own kinds.
+            first = (str(error).strip().splitlines() or [""])[0]
+            raise ValueError(
+                f"{path} does not take what {metadata.path_of(path).name} beside it says: "
+                f"{type(error).__name__}: {first[:300]}"
+            ) from error
+        if shape != (1, len(self.label_names)):
+            raise ValueError(
+                f"{path} gives scores of shape {shape} for an image, and {metadata.path_of(path)} "
+                f"tells of {len(self.label_names)} classes; the two do not belong together."
+            )
 
     def scale(self, seen: np.ndarray) -> np.ndarray:
         """See `Classifier.scale`."""

@@ -5,6 +5,7 @@ of its own contents; without a manifest that agrees it does not count.
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import numpy as np
 
 from keras_mixer.distribution import Distribution
 from keras_mixer.printable import print_line
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.writing import in_one_step, write_text, writing
 
 KEPT = 2
@@ -98,6 +100,7 @@ class Checkpoints:
             try:
                 return self._read(self._arrays(step))
             except (OSError, _DamagedError) as error:
+                raise_system_fault(error, self._arrays(step), own=(errno.EIO,))
                 self._say(f"checkpoint: that of step {step} is damaged ({error}); not used")
         if steps:
             raise ValueError(

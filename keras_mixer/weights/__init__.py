@@ -6,7 +6,7 @@ from keras_mixer.weights.assign import LoadReport, assign
 from keras_mixer.weights.classes import class_names
 from keras_mixer.weights.convert import convert
 from keras_mixer.weights.fetch import cache_dir, fetch, is_cached, offline, read_record
-from keras_mixer.weights.formats import Weights, check_file, open_file, open_weights
+from keras_mixer.weights.formats import Weights, check_file, open_file, open_weights, split_part
 from keras_mixer.weights.hub_login import hub_place, hub_secrets
 from keras_mixer.weights.keras_files import check_archive
 from keras_mixer.weights.registry import WEIGHTS, WeightsRecord, find, records_named
@@ -38,5 +38,6 @@ __all__ = [
     "open_weights",
     "read_record",
     "records_named",
+    "split_part",
     "stored",
 ]

@@ -18,15 +18,19 @@ class LoadReport:
         loaded: canonical names that were loaded.
         fresh: names left at their initial values on request: a new head.
         unused: names of the file that the model has no place for: a head not asked for.
+        taken: what was taken of a file that holds more than one state dict, or other names.
     """
 
     origin: str
     loaded: tuple[str, ...]
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
+    taken: str = ""
 
     def __str__(self) -> str:
         text = f"loaded {len(self.loaded)} arrays from {self.origin}"
+        if self.taken:
+            text += f" [{self.taken}]"
         if self.fresh:
             text += f"; new, at their initial values: {', '.join(self.fresh)}"
         if self.unused:
@@ -77,12 +81,12 @@ def assign(model, weights: Weights) -> LoadReport:
             problems.append(f"{name} holds values that are not finite")
     if problems:
         raise ValueError(
-            f"The weights of {weights.origin} do not fit {model.name}. "
-            + printable("; ".join(problems), 10_000)
+            f"The weights of {weights.origin}{weights.taken and f' [{weights.taken}]'} do not fit "
+            f"{model.name}. " + printable("; ".join(problems), 10_000)
         )
     for variable, array in shared.values():
         variable.assign(array.read())
-    return LoadReport(weights.origin, tuple(variables), fresh, unused)
+    return LoadReport(weights.origin, tuple(variables), fresh, unused, weights.taken)
 
 
 _ALLOWED = ("float32", "float16", "bfloat16")

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 
 from keras_mixer.printable import one_line, printable
 from keras_mixer.specs import MixerSpec
-from keras_mixer.weights import keras_files, official, timm
+from keras_mixer.system_errors import raise_system_fault
+from keras_mixer.weights import checkpoints, keras_files, official, timm
 from keras_mixer.weights.arrays import StoredArray
 from keras_mixer.weights.fetch import fetch
-from keras_mixer.weights.registry import WeightsRecord, find
+from keras_mixer.weights.registry import WEIGHTS, WeightsRecord, find
 
-SUFFIXES = (".keras", ".h5", ".npz", ".safetensors", ".pth", ".pt", ".bin")
+TORCH = (".pth", ".pt", ".bin")
+SUFFIXES = (".keras", ".h5", ".npz", ".safetensors", *TORCH)
+FORMATS = ".keras, .weights.h5, .npz, .safetensors or .pth"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Weights:
         patch_shape: rows, columns and channels of a patch, likewise.
         gelu_approximate: whether they were trained with the tanh form of GELU, likewise.
         record: their row in the registry, where they were published.
+        taken: what was taken of a file that holds more, for people; often empty.
     """
 
     origin: str
@@ -39,6 +43,7 @@ class Weights:
     patch_shape: tuple[int, int, int] | None = None
     gelu_approximate: bool | None = None
     record: WeightsRecord | None = None
+    taken: str = ""
 
     def classes(self) -> int:
         """Number of classes of their head.
@@ -61,8 +66,9 @@ def open_weights(weights: str | os.PathLike, spec: MixerSpec) -> Iterator[Weight
     No code from a file is ever run.
 
     Args:
-        weights: the path of a `.keras`, `.weights.h5`, `.npz`, `.safetensors` or `.pth` file, or
-            the name of published weights.
+        weights: the path of a `.keras`, `.weights.h5`, `.npz`, `.safetensors` or `.pth` file, the
+            directory of a run, or the name of published weights. `PATH.pth#NAME` is one of several
+            state dicts in a PyTorch file.
         spec: the architecture they are for.
 
     Raises:
@@ -72,10 +78,21 @@ def open_weights(weights: str | os.PathLike, spec: MixerSpec) -> Iterator[Weight
         OSError: published weights could not be fetched or stored.
     """
     name = os.fspath(weights)
-    if name.endswith(SUFFIXES):
+    published = any(name in row for row in WEIGHTS.values())
+    if not published and os.path.isdir(name):
+        model = os.path.join(name, "model.keras")  # Of a run.
+        name = model if os.path.isfile(model) else name
+    if split_part(name)[0].endswith(SUFFIXES):
         with open_file(name) as opened:
             yield opened
         return
+    if not published and os.path.exists(name):
+        what = "a folder without model.keras" if os.path.isdir(name) else "a file of another format"
+        raise ValueError(
+            f"`weights` names {what}: {name}. It takes {FORMATS} files, told by their names, and "
+            "directories of finished runs, which hold model.keras. A PyTorch checkpoint of another "
+            "name is read as NAME.pth."
+        )
     record = find(name, spec.name)
     path = fetch(record.url, record.file_name, check=check_file)
     with open_file(path) as opened:
@@ -92,20 +109,26 @@ def open_weights(weights: str | os.PathLike, spec: MixerSpec) -> Iterator[Weight
 def open_file(path: str | os.PathLike) -> Iterator[Weights]:
     """Opens a weight file of any of the formats, told apart by its suffix.
 
+    Args:
+        path: of the file; of a PyTorch file also `PATH#NAME`, one of its state dicts.
+
     Raises:
         ValueError: it is not readable, or does not hold the weights of a Mixer.
         FileNotFoundError: it does not exist, or is a folder.
     """
-    path = os.fspath(path)
+    path, part = split_part(os.fspath(path))
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "does not exist"
         raise FileNotFoundError(f"`weights` names a file that {what}: {path}")
     with contextlib.ExitStack() as stack:
         try:
-            opened = _open(path, stack)
-        except (ModuleNotFoundError, FileNotFoundError):
+            opened = _open(path, part, stack)
+        except ModuleNotFoundError:
             raise
         except Exception as error:  # A damaged or hostile file makes the readers raise anything.
+            raise_system_fault(error, path)
+            if isinstance(error, FileNotFoundError):
+                raise
             if type(error) is ValueError and path in str(error):
                 raise ValueError(one_line(error)) from error
             kind = type(error).__name__
@@ -129,13 +152,20 @@ def _guarded(path: str, name: str, array: StoredArray) -> StoredArray:
         try:
             return array.load()
         except Exception as error:
+            raise_system_fault(error, path)
             where = f"{path} is damaged at {printable(name, 200)}"
             raise ValueError(f"{where}: {type(error).__name__}: {one_line(error)}") from error
 
     return dataclasses.replace(array, load=load)
 
 
-def _open(path: str, stack: contextlib.ExitStack) -> Weights:
+def split_part(name: str) -> tuple[str, str | None]:
+    """The path of a file, and which of its state dicts `PATH#NAME` asks for."""
+    path, mark, part = name.rpartition("#")
+    return (path, part) if mark and path.endswith(TORCH) else (name, None)
+
+
+def _open(path: str, part: str | None, stack: contextlib.ExitStack) -> Weights:
     suffix = pathlib.Path(path.removesuffix(".part")).suffix  # `.part`: not moved into place yet
     if suffix in (".keras", ".h5"):
         try:
@@ -144,6 +174,7 @@ def _open(path: str, stack: contextlib.ExitStack) -> Weights:
             arrays, config = stack.enter_context(keras_files.open_keras(path))
             return Weights(path, arrays, **_facts(config))
         except Exception as error:  # As above.
+            raise_system_fault(error, path)
             kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
             raise ValueError(
                 f"{path} is not a readable Keras weights file: {kind}{error}"
@@ -155,13 +186,16 @@ def _open(path: str, stack: contextlib.ExitStack) -> Weights:
         return Weights(path, official.from_official(raw), None, patch, gelu_approximate=True)
     notes: dict[str, str] = {}
     if suffix == ".safetensors":
-        raw, notes = timm.read_safetensors(path)
+        whole, notes = timm.read_safetensors(path)
+        raw, said = checkpoints.take(path, {"": whole}, None)
     else:
-        raw = timm.read_pth(path)
+        state_dicts, left = checkpoints.read_pth(path)
+        state, said = checkpoints.take(path, state_dicts, part)
+        raw, said = checkpoints.stored_tensors(path, state), [*said, *filter(None, [left])]
     stem = raw["stem.proj.weight"].shape if "stem.proj.weight" in raw else ()
     patch = (*stem[2:], stem[1]) if len(stem) == 4 else None
     gelu = {"tanh": True, "exact": False}.get(notes.get("gelu", ""))
-    return Weights(path, timm.from_timm(raw), None, patch, gelu_approximate=gelu)
+    return Weights(path, timm.from_timm(raw), None, patch, gelu, taken="; ".join(said))
 
 
 _STEMS = ("stem/kernel", "embedding/kernel")
@@ -180,9 +214,11 @@ def _facts(config: dict) -> dict:
         facts["patch_shape"] = rows, columns, channels
     block = keras_files.layer_config(config, "MixerLayer")
     if block:
-        facts["gelu_approximate"] = block["config"]["gelu_approximate"]
-    if config.get("mixer_weights"):
-        facts["record"] = WeightsRecord(**config["mixer_weights"])
+        if type(gelu := block["config"]["gelu_approximate"]) is not bool:
+            raise ValueError(f"`gelu_approximate` must be True or False. Received: {gelu!r:.80}")
+        facts["gelu_approximate"] = gelu
+    if config.get("mixer_weights") is not None:
+        facts["record"] = WeightsRecord.from_fields(config["mixer_weights"])
     return facts
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.weights.arrays import StoredArray, rename
 
 _NORM = {"scale": "gamma", "bias": "beta"}
@@ -66,6 +67,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path) -> StoredArra
             shape, fortran, dtype = _header(file)
             start = file.tell()
     except (ValueError, SyntaxError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise_system_fault(error, path)
         raise refuse(f"is no NumPy array ({error})") from error
     except (NotImplementedError, RuntimeError) as error:
         raise refuse(f"cannot be unpacked ({error})") from error
@@ -92,6 +94,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path) -> StoredArra
                 raise ValueError(f"{size} bytes expected, {done} found")
             return raw.view(dtype).reshape(shape, order="F" if fortran else "C")
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+            raise_system_fault(error, path)
             raise refuse(f"is damaged ({error})") from error
 
     kind = "|V2" if dtype.str in ("|V2", "<V2") else dtype.newbyteorder("=").name

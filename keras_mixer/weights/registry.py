@@ -1,8 +1,44 @@
 """Every published Mixer weight file, one row each, and what it takes to use it rightly."""
 
 import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 STORAGE = "https://storage.googleapis.com"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+# What each field may be, and how a message says it.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("model", "name", "url", "licence", "origin"), (_is_text, "a text")),
+    "classes": (_is_count, "a positive integer"),
+    "size": (lambda v: v is None or (_is_number(v) and v > 0), "a positive number or None"),
+    "gelu_approximate": (lambda v: type(v) is bool, "True or False"),
+    "mean": (_is_number, "a number"),
+    "std": (lambda v: _is_number(v) and v > 0, "a positive number"),
+    "image_size": (
+        lambda v: isinstance(v, tuple) and len(v) == 2 and all(map(_is_count, v)),
+        "two positive integers",
+    ),
+    "crop_fraction": (lambda v: _is_number(v) and 0 < v <= 1, "a number in (0, 1]"),
+    "interpolation": (lambda v: v in ("bilinear", "bicubic"), '"bilinear" or "bicubic"'),
+    "top_1": (lambda v: v is None or _is_number(v), "a number or None"),
+    "top_1_source": (lambda v: v is None or _is_text(v), "a text or None"),
+    "antialias": (lambda v: type(v) is bool, "True or False"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +65,9 @@ class WeightsRecord:
         origin: who trained it on what; not always what a file's name says.
         top_1: published ImageNet top-1 accuracy in per cent, or `None`.
         top_1_source: who published that figure.
+
+    Raises:
+        ValueError: a field is of another kind, or no pixels could be prepared by it.
     """
 
     model: str
@@ -49,7 +88,34 @@ class WeightsRecord:
     antialias: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "image_size", tuple(self.image_size))  # A list out of JSON.
+        if isinstance(self.image_size, list):  # Out of JSON.
+            object.__setattr__(self, "image_size", tuple(self.image_size))
+        for name, (holds, wanted) in _FIELDS.items():
+            if not holds(value := getattr(self, name)):
+                raise ValueError(
+                    f"`{name}` of a record of weights must be {wanted}. Received: {value!r:.80}"
+                )
+
+    @classmethod
+    def from_fields(cls, fields: object) -> "WeightsRecord":
+        """The record out of a file.
+
+        Args:
+            fields: what stood there, which should be a `dict` of the fields.
+
+        Raises:
+            ValueError: it is none; the message names a field.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(fields, dict) or not set(fields) <= known:
+            strange = sorted(map(str, set(fields) - known)) if isinstance(fields, dict) else fields
+            raise ValueError(
+                f"A record of weights has fields of its own. Received: {strange!r:.80}"
+            )
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise ValueError(f"A record of weights lacks fields: {error}") from error
 
     @property
     def file_name(self) -> str:
@@ -176,33 +242,39 @@ def find(name: str, model: str) -> WeightsRecord:
     """The record of weights `name` for the architecture `model`.
 
     Raises:
-        ValueError: there is none; the message lists what was published.
+        ValueError: there is none; the message names what was published for it.
     """
     records = WEIGHTS.get(model, {})
     if name in records:
         return records[name]
-    exist = "; ".join(f"{key}: {', '.join(row)}" for key, row in WEIGHTS.items())
+    own = f"{'only ' + ', '.join(records) if records else 'no weights'} for it."
     ways = (
-        "Pass `weights=None` for random initial weights, or the path of a weight file "
-        "(.keras, .weights.h5, .npz, .safetensors or .pth)."
+        "Pass `weights=None` for random initial weights, the path of a weight file (.keras, "
+        ".weights.h5, .npz, .safetensors or .pth), or the directory of a run."
     )
-    if any(name in row for row in WEIGHTS.values()):
+    if models := [key for key, row in WEIGHTS.items() if name in row]:
         raise ValueError(
-            f"weights={name!r} were never published for {model}; there are "
-            f"{'only ' + ', '.join(records) if records else 'no weights'} for it. "
-            f"Published weights: {exist}. {ways}"
+            f"weights={name!r} were never published for {model}, but for {', '.join(models)}; "
+            f"there are {own} {ways}"
         )
-    raise ValueError(f"Unknown weights={name!r}. Published weights: {exist}. {ways}")
+    raise ValueError(f"{_unknown(name, records)} For {model} there are {own} {ways}")
+
+
+def _unknown(name: str, near: Iterable[str] = ()) -> str:
+    """That there are no weights of a name, the closest one first."""
+    names = [*near, *(record.name for record in _RECORDS)]
+    close = difflib.get_close_matches(name, names, 1, 0.7)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown weights={name!r}.{meant} `keras-mixer weights list` shows all names."
 
 
 def records_named(name: str) -> tuple[WeightsRecord, ...]:
     """The records that share a name, one for each architecture.
 
     Raises:
-        ValueError: there is none; the message lists the names.
+        ValueError: there is none; the message has the closest name.
     """
     found = tuple(record for record in _RECORDS if record.name == name)
     if not found:
-        names = ", ".join(dict.fromkeys(record.name for record in _RECORDS))
-        raise ValueError(f"Unknown weights={name!r}. Published weights: {names}.")
+        raise ValueError(_unknown(name))
     return found

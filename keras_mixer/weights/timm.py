@@ -1,4 +1,4 @@
-"""Files of timm, `.safetensors` and `.pth`: their names to canonical names and back.
+"""Names of timm, as its `.safetensors` and `.pth` files have them, to canonical names and back.
 
 The names are those of `MlpMixer` in https://github.com/huggingface/pytorch-image-models
 (`timm/models/mlp_mixer.py`). PyTorch keeps a linear layer's weight as (out, in) and a
@@ -7,7 +7,6 @@ convolution's as (out, channels, rows, columns), so kernels are transposed.
 
 import os
 import re
-import zipfile
 
 import numpy as np
 
@@ -40,76 +39,25 @@ def read_safetensors(
     """
     from safetensors import SafetensorError, safe_open
 
+    def opened():
+        with open(path, "rb"):  # The library takes any error for a missing file.
+            return safe_open(path, framework="numpy")
+
     def array(name, part):
         def load() -> np.ndarray:
             # A mapping of its own, so that what was read does not stay in memory.
-            with safe_open(path, framework="numpy") as again:
+            with opened() as again:
                 return again.get_tensor(name)
 
         kind = str(part.get_dtype())
         return StoredArray(tuple(part.get_shape()), _TYPES.get(kind, kind), load)
 
     try:
-        with safe_open(path, framework="numpy") as file:
+        with opened() as file:
             arrays = {name: array(name, file.get_slice(name)) for name in file.keys()}  # noqa: SIM118
             return arrays, dict(file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(f"{path} is not a readable .safetensors file: {error}") from error
-
-
-def read_pth(path: str | os.PathLike) -> dict[str, StoredArray]:
-    """`{name in the file: array}` of a PyTorch file, memory-mapped; no code in it is run.
-
-    Raises:
-        ModuleNotFoundError: PyTorch is not installed.
-        ValueError: it is not a readable file of weights alone.
-    """
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"Reading {path} needs PyTorch. Run: "
-            'pip install "keras-mixer[torch]", or use a .safetensors file.',
-            name="torch",
-        ) from error
-    try:
-        state = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # A damaged file raises whatever it likes; PyTorch's advice is bad.
-        raise ValueError(
-            f"{path} is damaged or holds more than PyTorch weights; code in it is never run "
-            f"({type(error).__name__})."
-        ) from error
-    for key in ("state_dict", "model"):  # As training scripts wrap it.
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(torch.is_tensor(t) for t in state.values()):
-        raise ValueError(f"{path} does not hold a state dict of tensors.")
-    if sparse := [name for name, t in state.items() if t.layout != torch.strided]:
-        raise ValueError(f"{path} holds sparse tensors, which are not read: {', '.join(sparse)}")
-    # One number can stand for a huge tensor; a device may hold none at all.
-    if strange := [n for n, t in state.items() if t.device.type != "cpu" or not _is_whole(t)]:
-        raise ValueError(
-            f"{path} holds tensors whose numbers are not all in it: {', '.join(map(str, strange))}"
-        )
-
-    def array(tensor):
-        kind = str(tensor.dtype).removeprefix("torch.")
-
-        def load() -> np.ndarray:
-            # NumPy has no bfloat16 of its own; float32 holds it exactly.
-            return (tensor.float() if kind == "bfloat16" else tensor).detach().numpy()
-
-        return StoredArray(tuple(tensor.shape), kind, load)
-
-    return {str(name): array(tensor) for name, tensor in state.items()}
-
-
-def _is_whole(tensor) -> bool:
-    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def from_timm(arrays: dict[str, StoredArray]) -> dict[str, StoredArray]:

@@ -171,7 +171,31 @@ def test_convert_a_run(run_command, tmp_path, randomize, tiny):
     assert "nothing is overwritten" in err
 
 
-def test_class_lists(bucket):
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="reads no .pth")
+def test_what_was_taken_is_said(run_command, capsys, tmp_path, tiny, randomize):
+    import torch
+    from safetensors.torch import load_file
+
+    for name in ("a", "b"):
+        randomize(keras_mixer.Mixer(tiny, weights=None, classes=3)).save(tmp_path / f"{name}.keras")
+        weights.convert(tmp_path / f"{name}.keras", tmp_path / f"{name}.safetensors")
+    state, average = (load_file(tmp_path / f"{name}.safetensors") for name in ("a", "b"))
+    torch.save({"state_dict": state, "state_dict_ema": average}, tmp_path / "w.pth")
+    for source, same, told in (
+        ("w.pth", "a", "state_dict was taken, not w.pth#state_dict_ema"),
+        ("w.pth#state_dict_ema", "b", "state_dict_ema was taken, not w.pth#state_dict"),
+    ):
+        code, _, err = run_command("convert", source, f"{same}2.safetensors")
+        assert code == 0, err
+        assert err.splitlines()[-1] == f"weights: {source}: {told}"
+        expected, got = (load_file(tmp_path / f"{same}{n}.safetensors") for n in ("", "2"))
+        assert all(torch.equal(expected[name], got[name]) for name in {**expected, **got})
+    code, _, err = run_command("convert", "no.pth#state_dict", "c.npz")
+    assert code == 2
+    assert "'no.pth#state_dict' does not exist" in err
+
+
+def test_class_lists(bucket, monkeypatch):
     ids = [f"n{i:08}" for i in range(21843)]
     base = "/bit_models/imagenet21k_wordnet_"
     bucket.files[f"{base}ids.txt"] = File("\n".join(ids).encode())
@@ -179,12 +203,33 @@ def test_class_lists(bucket):
     scores = np.zeros((1, 21843))
     scores[0, 21842] = 1
     classes._imagenet21k.cache_clear()
-    with pytest.raises(ValueError, match="21841 lines; the head of the ImageNet-21k weights has"):
+    with pytest.raises(ValueError, match="21841 lines; the head of these weights has 21843"):
         keras_mixer.decode_predictions(scores, weights="imagenet21k")
     bucket.files[f"{base}lemmas.txt"] = File("\n".join(f"lemma_{i}" for i in ids).encode())
     decoded = keras_mixer.decode_predictions(scores, top=1, weights="imagenet21k")
     assert decoded == [[("n00021842", "lemma_n00021842", 1.0)]]
+    # MIIL's: ids of their own order among these; the list comes from elsewhere than the storage.
+    monkeypatch.setattr(classes, "_MIIL", f"{bucket.url}/info/miil.txt")
+    scores = np.zeros((1, 11221))
+    scores[0, 1] = 1
+    own = ids[::-1][:11221]
+    for content, message in (
+        (own[:-1], "11220 lines; the head of these weights has 11221 classes"),
+        ([*own[:-1], "n99999999"], "no class of ImageNet-21k, or a class twice"),
+        ([*own[:-1], own[0]], "no class of ImageNet-21k, or a class twice"),
+    ):
+        bucket.files["/info/miil.txt"] = File("\n".join(content).encode())
+        with pytest.raises(ValueError, match=message):
+            keras_mixer.decode_predictions(scores, weights="imagenet21k_miil")
+        assert not weights.is_cached("miil.txt")
+    bucket.files["/info/miil.txt"] = File("\n".join(own).encode())
+    decoded = keras_mixer.decode_predictions(scores, top=1, weights="imagenet21k_miil")
+    assert decoded == [[("n00021841", "lemma_n00021841", 1.0)]]
+    assert len(bucket.gets("/info/miil.txt")) == 4
+    keras_mixer.decode_predictions(scores, top=1, weights="imagenet21k_miil")
+    assert len(bucket.gets("/info/miil.txt")) == 4
     classes._imagenet21k.cache_clear()
+    classes._imagenet21k_miil.cache_clear()
     index = json.dumps({k: v for k, v in CLASSES.items() if k != "0"}).encode()
     bucket.files["/download.tensorflow.org/data/imagenet_class_index.json"] = File(index)
     with pytest.raises(ValueError, match="does not list the classes 0 to 999"):

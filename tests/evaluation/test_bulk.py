@@ -250,7 +250,7 @@ def test_one_process_at_a_time(model, pictures):
         (["pictures"], "p.csv", {"crop": "middle"}, "`crop` must be one of"),
         (["pictures"], "p.csv", {"top": 0}, "`top` must be at least 1"),
         (["pictures"], "p.csv", {"batch_size": 0}, "`batch_size` must be at least 1"),
-        (["pictures"], "p.csv", {"label_names": ["a"]}, "tiny has 5 classes. Received: 1 names"),
+        (["pictures"], "p.csv", {"label_names": ["a"]}, "has 1 names and the model has 5 classes"),
     ],
 )
 def test_wrong_input_leaves_nothing(model, pictures, paths, output, options, message):

@@ -30,9 +30,11 @@ def test_a_run_survives_its_directory(tiny, tmp_path, rng, randomize):
     run, goes_on = begin_run(tmp_path / "run", "x", REQUEST)
     assert not goes_on
     (run / "checkpoints").mkdir()
-    finish_run(run, model, {"seed": 3}, ("käse", "brot"))
+    config = {"seed": 3, "recipe": {"evaluation_crop": "resize"}}
+    finish_run(run, model, config, ("käse", "brot"))
     loaded = load_run(run)
-    assert loaded.config == {"seed": 3, "finished": True}
+    assert loaded.config == {**config, "finished": True}
+    assert loaded.crop == "resize"
     assert loaded.label_names == ("käse", "brot")
     x = rng.uniform(-1, 1, (2, 8, 12, 3)).astype("float32")
     again = loaded.load_model()

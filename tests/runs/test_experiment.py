@@ -10,6 +10,7 @@ import pytest
 
 from keras_mixer import SPECS, Mixer, data, evaluation, runs
 from keras_mixer.data.images import hold_out
+from keras_mixer.runs import report
 from keras_mixer.training import RECIPES, Trained
 
 SPEC = SPECS["mixer_ti4"]
@@ -23,6 +24,14 @@ def request_of(folder, **changes):
     return runs.Request(str(folder), SPEC, recipe, **options)
 
 
+def check_report_is_current(run):
+    """Every field of `run.json` as it is in the end stands in the report."""
+    text = (run.path / "report.html").read_text(encoding="utf-8")
+    assert report._configuration(run.config) in text
+    for key, value in run.config["metrics"].items():
+        assert report._html(value, key) in text
+
+
 def test_a_run_directory_explains_itself(image_folder, tmp_path):
     said = []
     typed = "keras-mixer finetune http://me:SECRET@host/x?y=SECRET"
@@ -34,6 +43,7 @@ def test_a_run_directory_explains_itself(image_folder, tmp_path):
         *("curves.png", "confusion.png", "samples.png", "report.html", "tensorboard"),
     }
     config = run.config
+    check_report_is_current(run)
     assert config["finished"] is True
     assert config["command"] == "keras-mixer finetune http://***@host/x?***"
     assert config["recipe"]["steps"] == 6
@@ -71,6 +81,7 @@ def test_a_sweep_trains_on_less_and_then_on_everything(image_folder, tmp_path, m
     request = request_of(image_folder, sweep=True, learning_rates=(0.05, 1e-9), steps=2)
     run = runs.run(request, runs.Place(tmp_path / "run"), say=lambda text: None)
     rows = run.config["sweep"]
+    check_report_is_current(run)
     assert [row["learning_rate"] for row in rows] == [1e-9, 0.05]
     best = max(rows, key=lambda row: row["top_1"])["learning_rate"]
     assert seen == [(1e-9, 14, 2), (0.05, 14, 2), (best, 16, 4)]

@@ -52,7 +52,7 @@ def test_a_run_has_its_own_crop_and_names(model, pictures, tmp_path):
 
 
 def test_names_have_to_fit(model):
-    with pytest.raises(ValueError, match="has 5 classes and there are 2 names"):
+    with pytest.raises(ValueError, match="has 2 names and the model has 5 classes"):
         serving.Classifier(model, ["a", "b"])
     with pytest.raises(ValueError, match="must be one of resize, resize_crop, resmall_crop"):
         serving.Classifier(model, crop="middle")

@@ -180,6 +180,58 @@ def test_an_exported_file_says_the_same(model, preprocessing, tmp_path):
         serving.ExportedClassifier(tmp_path / "none.onnx")
 
 
+LIES = {
+    "a name too many": (["labels"], [*LABELS, "more"], "has 6 names and the model has 5 classes"),
+    "a name twice": (["labels"], [*LABELS[:4], LABELS[0]], "the same name"),
+    "no text": (["labels"], [*LABELS[:4], 4], "a text that is not empty"),
+    "other classes": (["output", "shape"], ["batch", 7], "has 5 names and the model has 7 classes"),
+    "no classes": (["output", "shape"], ["batch", 0], "output.shape must be a list"),
+    "another size": (["input", "shape"], ["batch", 20, 28, 3], "does not take what m.onnx.json"),
+    "no size": (["input", "shape"], None, "input.shape must be a list such as"),
+    "a crop": (["input", "crop"], "middle", "input.crop must be one of resize, resize_crop"),
+    "a filter": (["input", "interpolation"], "x", "input.interpolation must be one of bilinear"),
+    "a scale": (["input", "scale"], "a", "input.scale must be a number"),
+    "an offset": (["input", "offset"], float("nan"), "input.offset must be a number"),
+    "a type": (["input", "dtype"], "int32", "input.dtype must be one of uint8, float32"),
+    "values": (["output", "values"], "x", "output.values must be one of logits, probabilities"),
+    "a format": (["format"], "x", "format must be one of onnx"),
+    "another format": (["format"], "torch", "format must be that of m.onnx"),
+    "no parts": (["input"], None, "input.layout must be one of NHWC, NCHW"),
+}
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() not in export.FORMATS["onnx"].writers, reason="writes no ONNX itself"
+)
+def test_a_description_that_lies_is_refused_by_name(model, tmp_path):
+    split = data.Split([NOISE] * 4, np.zeros(4, int), [str(i) for i in range(4)])
+    path = tmp_path / "m.onnx"
+    export.export(model, path, split, crop="resize_crop", label_names=LABELS, say=pytest.fail)
+    beside = tmp_path / "m.onnx.json"
+    text = beside.read_text()
+    for lie, (keys, value, message) in LIES.items():
+        about = json.loads(text)
+        place = about
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+        beside.write_text(json.dumps(about))
+        with pytest.raises(ValueError, match=rf"m\.onnx.*{message}") as failed:
+            serving.ExportedClassifier(path)
+        assert "\n" not in str(failed.value), lie
+    # Names are right by the description, and the file is another one.
+    about = json.loads(text)
+    about["output"]["shape"], about["labels"] = ["batch", 6], None
+    beside.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"gives scores of shape \(1, 5\) .* tells of 6 classes"):
+        serving.ExportedClassifier(path)
+    beside.write_text(text)
+    assert serving.ExportedClassifier(path).label_names == LABELS
+    with pytest.raises(ValueError, match="has 2 names and the model has 5 classes"):
+        export.export(model, tmp_path / "n.onnx", split, label_names=["a", "b"])
+    assert not list(tmp_path.glob("n.*"))
+
+
 def rotated():
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,9 +1,15 @@
 """Files in the formats of Google and of timm: what they mean, and what is refused."""
 
+import argparse
+import datetime
+import importlib
 import io
 import os
+import pathlib
 import pickle
+import sys
 import tracemalloc
+import types
 import warnings
 import zipfile
 
@@ -422,3 +428,130 @@ def test_a_file_is_never_in_memory_as_a_whole(kind, tmp_path, rng):
     # hold one until it has the next: two of the largest, each 0.22 of the file.
     limit = {"jax": 1.4, "tensorflow": 0.5, "torch": 0.4}[keras.backend.backend()]
     assert loading < limit * size
+
+
+def wrapped_names(prefix, state):
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+def containers(torch, a, b):
+    """Files of training scripts by kind: content, part, whether a is what is read, what is said."""
+    from types import SimpleNamespace
+
+    options = argparse.Namespace(lr=0.1, when=datetime.timedelta(1), at=pathlib.Path("x"))
+    yield "plain", a, None, True, None
+    for prefix in ("module.", "_orig_mod.", "model.", "backbone.", "encoder.", "net.", "student."):
+        yield prefix, wrapped_names(prefix, a), None, True, f"names without '{prefix}'"
+        inner = {"state_dict": wrapped_names(f"{prefix}x.", a), "epoch": 3}
+        left_off = "x." if prefix == "_orig_mod." else f"{prefix}x."  # Others may stand anywhere.
+        yield f"{prefix}x", inner, None, True, f"names without '{left_off}'"
+    yield "two", wrapped_names("module._orig_mod.", a), None, True, "without 'module.'; names w"
+    middle = {name.replace("blocks.0.", "blocks.0._orig_mod."): t for name, t in a.items()}
+    yield "middle", middle, None, True, "names without '_orig_mod.'"
+    average = {"n_averaged": torch.tensor(4), **wrapped_names("module.", a)}
+    yield "averaged", average, None, True, "'module.'; n_averaged not read"
+    for key in ("state_dict", "model"):
+        both = {"args": options, "epoch": 3, f"{key}_ema": b, key: a, "best": np.float64(0.5)}
+        yield key, both, None, True, f"{key} was taken, not PATH#{key}_ema; objects of"
+        yield f"{key}#", both, f"{key}_ema", False, f"{key}_ema was taken, not PATH#{key}; obj"
+    yield "ema alone", {"ema": a}, None, True, "ema was taken"
+    yield "order", {"model": b, "state_dict": a}, None, True, "state_dict was taken, not PATH#model"
+    pair = {"teacher": wrapped_names("module.", a), "student": wrapped_names("module.", b)}
+    yield "teacher", pair, "teacher", True, "teacher was taken, not PATH#student; names without"
+    yield "student", pair, "student", False, "student was taken, not PATH#teacher; names without"
+    joined = {"state_dict": {**wrapped_names("model.", a), **wrapped_names("ema_model.", b)}}
+    yield "joined", joined, None, True, "state_dict/model was taken, not PATH#state_dict/ema_model"
+    yield "joined#", joined, "state_dict/ema_model", False, "not PATH#state_dict/model"
+    extra = {**wrapped_names("net.", a), "loss.weight": torch.zeros(2)}
+    yield "extra", extra, None, True, "net was taken; names without 'net.'; loss.weight not read"
+    timm = {"state_dict": a, "args": options, "arch": "mixer", "metric": 76.4, "version": 2}
+    yield "args", timm, None, True, "objects of argparse.Namespace"
+    optimizer = {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 0.1}]}
+    yield "optimizer", {"model": a, "optimizer": optimizer}, None, True, None
+    # Whose module nobody here has: it is not imported.
+    module = types.ModuleType("config_of_a_script")
+    module.Config = type("Config", (), {"__module__": module.__name__})
+    sys.modules[module.__name__] = module
+    yield "unknown", {"model": a, "config": module.Config()}, None, True, "config_of_a_script.Con"
+    yield "plain too", {"model": a, "args": SimpleNamespace(a=1)}, None, True, "SimpleNamespace"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="reads no .pth")
+def test_checkpoints_of_training_scripts(tmp_path, rng):
+    import torch
+
+    path, first = write("pth", tmp_path, SQUARE, rng)
+    a = torch.load(path)
+    _, second = write("pth", tmp_path, SQUARE, rng)
+    b = torch.load(path)
+    assert not np.array_equal(first["head/bias"], second["head/bias"])
+    before = set(torch.serialization.get_safe_globals())
+    for kind, content, part, is_a, said in containers(torch, a, b):
+        torch.save(content, path)
+        sys.modules.pop("config_of_a_script", None)
+        named = path if part is None else f"{path}#{part}"
+        model = Mixer(SQUARE, weights=named, gelu_approximate=True)
+        arrays = {v.path: keras.ops.convert_to_numpy(v) for v in model.weights}
+        for name, array in (first if is_a else second).items():
+            np.testing.assert_array_equal(arrays[name], array, err_msg=f"{kind} {name}")
+        report = str(model.load_report)
+        assert report.startswith(f"loaded {len(first)} arrays from {path}"), kind
+        if said is None:
+            assert model.load_report.taken == "", kind
+        else:
+            assert said.replace("PATH", str(path)) in report, (kind, report)
+        assert "config_of_a_script" not in sys.modules
+    assert set(torch.serialization.get_safe_globals()) == before  # For everybody else.
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="reads no .pth")
+def test_of_several_networks_one_is_named(tmp_path, rng):
+    import torch
+
+    path, _ = write("pth", tmp_path, SQUARE, rng)
+    a = torch.load(path)
+    torch.save({"teacher": a, "student": a}, path)
+    refused(path, rf"holds several Mixers\. Name one of them: {path}#teacher, {path}#student\.")
+    refused(f"{path}#ema", rf"holds no Mixer called 'ema'\. It holds {path}#teacher, {path}#stu")
+    torch.save(torch.nn.Linear(2, 2), path)
+    refused(path, "does not hold a state dict of tensors; it holds objects of .*Linear")
+    for code in (eval, os.system, importlib.import_module):
+        torch.save({"model": a, "args": code}, path)
+        refused(path, "code in it is never run")
+
+
+def test_a_safetensors_file_of_a_wrapper(tmp_path, rng):
+    path, arrays = write("safetensors", tmp_path, SQUARE, rng)
+    theirs = timm_arrays(arrays, SQUARE)
+    save_file({f"timm_model.{name}": array for name, array in theirs.items()}, path)
+    model = Mixer(SQUARE, weights=path, gelu_approximate=True)
+    assert "names without 'timm_model.'" in str(model.load_report)
+    for v in model.weights:
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(v), arrays[v.path])
+
+
+def test_what_weights_may_name(tmp_path, tiny, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = Mixer(tiny, weights=None, classes=2)
+    for folder in ("run", "empty", "imagenet"):
+        pathlib.Path(folder).mkdir()
+    for name in ("l.ckpt", "weights", "model.onnx"):
+        pathlib.Path(name).write_bytes(b"x")
+    model.save("run/model.keras")
+    model.save("imagenet/model.keras")
+    again = Mixer(tiny, weights="run")
+    assert str(again.load_report).endswith(f"from {os.path.join('run', 'model.keras')}")
+    for name, what in (
+        ("l.ckpt", "a file of another format: l.ckpt"),
+        ("weights", "a file of another format: weights"),
+        ("model.onnx", "a file of another format: model.onnx"),
+        ("empty", "a folder without model.keras: empty"),
+    ):
+        with pytest.raises(ValueError, match=f"`weights` names {what}. It takes .keras, .weights"):
+            Mixer(tiny, weights=name)
+    for name in ("", "nowhere.ckpt", "imagenett"):
+        with pytest.raises(ValueError, match=f"Unknown weights='{name}'") as failed:
+            Mixer(tiny, weights=name)
+        assert len(str(failed.value)) < 400
+    with pytest.raises(ValueError, match="were never published for tiny"):  # A name stays a name.
+        Mixer(tiny, weights="imagenet")

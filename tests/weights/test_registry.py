@@ -1,11 +1,15 @@
 """The table of published weights: complete, true to its sources, and usable."""
 
+import dataclasses
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
 
 import keras_mixer
-from keras_mixer import SPECS, Mixer, decode_predictions, preprocess_input, weights
+from keras_mixer import SPECS, Mixer, decode_predictions, preprocess_input, runs, weights
 
 RECORDS = [record for row in weights.WEIGHTS.values() for record in row.values()]
 # README of google-research/vision_transformer: folder, file, MiB, classes.
@@ -69,14 +73,14 @@ def test_weights_that_were_never_published(model):
 
 def test_unknown_names():
     with pytest.raises(
-        ValueError, match=r"Unknown weights='jft'\. Published weights: mixer_b16: im"
+        ValueError, match=r"Unknown weights='jft'\. `keras-mixer weights list` .* only imagenet, "
     ):
         keras_mixer.MixerB16(weights="jft")
     with pytest.raises(
         ValueError, match="never published for mixer_s16; there are only imagenet_g"
     ):
         keras_mixer.MixerS16()
-    with pytest.raises(ValueError, match=r"Unknown weights='x'\. Published weights: imagenet, "):
+    with pytest.raises(ValueError, match=r"Unknown weights='x'\. `keras-mixer weights list` shows"):
         weights.records_named("x")
 
 
@@ -89,7 +93,7 @@ def test_preprocess_input_follows_the_weights(rng):
         np.testing.assert_allclose(preprocess_input(x, name), x.astype("float64") / 255, atol=1e-6)
     record = weights.find("imagenet_miil", "mixer_b16")
     np.testing.assert_allclose(preprocess_input(x, record), x / 255, atol=1e-6)
-    with pytest.raises(ValueError, match="Unknown weights='imagenet_mil'"):
+    with pytest.raises(ValueError, match=r"'imagenet_mil'\. Did you mean 'imagenet_miil'\?"):
         preprocess_input(x, "imagenet_mil")
     with pytest.raises(ValueError, match="must be the name of published weights, a WeightsRecord"):
         preprocess_input(x, 3)
@@ -116,6 +120,74 @@ def test_a_model_keeps_what_its_weights_ask_for(tiny, rng, tmp_path):
     )
 
 
+BAD = {
+    "std": (0, -1.0, "a", float("nan"), float("inf"), None, True),
+    "mean": ("a", float("nan"), None, [0.5]),
+    "interpolation": ("x", "", None, ["bilinear"], 3),
+    "image_size": ([224], [0, 224], "ab", None, 224, [224.0, 224.0]),
+    "crop_fraction": (0, 1.5, "a", None),
+    "classes": (0, -1, 1.5, "a", None, True),
+    "gelu_approximate": ("x", None, 1),
+    "antialias": ("no", None),
+    "url": (None, 3),
+    "top_1": ("76", float("nan")),
+    "size": ("a", -3),
+}
+
+
+@pytest.fixture
+def with_record(tiny, tmp_path):
+    """Called with fields, writes a `.keras` file that says so of its weights, in both places."""
+    record = weights.find("imagenet_miil", "mixer_b16")
+    model = Mixer(tiny, weights=None, classes=2)
+    model.mixer_weights = record
+    model.save(tmp_path / "good.keras")
+
+    def write(whose, fields):
+        with zipfile.ZipFile(tmp_path / "good.keras") as old:
+            members = {name: old.read(name) for name in old.namelist()}
+        config = json.loads(members["config.json"])
+        if whose == "model":
+            config["config"]["mixer_weights"] = fields
+        else:
+            patches = next(x for x in config["config"]["layers"] if x["class_name"] == "Patches")
+            patches["config"]["record"] = fields
+            del config["config"]["mixer_weights"]
+        members["config.json"] = json.dumps(config).encode()
+        with zipfile.ZipFile(tmp_path / "bad.keras", "w") as new:
+            for name, content in members.items():
+                new.writestr(name, content)
+        return tmp_path / "bad.keras"
+
+    return write
+
+
+@pytest.mark.parametrize(("field", "value"), [(f, v) for f, values in BAD.items() for v in values])
+def test_a_record_is_checked_where_it_is_made(field, value):
+    record = weights.find("imagenet_miil", "mixer_b16")
+    with pytest.raises(ValueError, match=rf"`{field}` of a record of weights must be .*Received"):
+        dataclasses.replace(record, **{field: value})
+
+
+@pytest.mark.parametrize("whose", ["model", "patches"])
+@pytest.mark.parametrize("field", [*BAD, "colour", "a field less", "no fields"])
+def test_a_file_with_a_bad_record_is_refused_by_name(with_record, whose, field, tiny):
+    fields = dataclasses.asdict(weights.find("imagenet_miil", "mixer_b16"))
+    if field == "a field less":
+        del fields["std"]
+    elif field == "no fields":
+        fields = 3
+    else:
+        fields[field] = BAD.get(field, ("x",))[0]
+    named = {"a field less": "std", "no fields": "3"}.get(field, field)
+    path = with_record(whose, fields)
+    with pytest.raises(ValueError, match=rf"bad\.keras.*{named}"):
+        runs.load_known_model(path)
+    if whose == "model":
+        with pytest.raises(ValueError, match=rf"bad\.keras.*{named}"):
+            Mixer(tiny, weights=path)
+
+
 def test_decode_predictions_of_ones_own_classes():
     scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.1, 0.4]])
     assert decode_predictions(scores, top=2, weights=["cat", "dog", "eel"]) == [
@@ -131,7 +203,9 @@ def test_decode_predictions_counts_the_classes():
         decode_predictions(np.ones((1, 3)), weights=["cat", "dog"])
     with pytest.raises(ValueError, match="21841 scores an image and `weights` stands for 21843"):
         decode_predictions(np.ones((1, 21841)), weights="imagenet21k")
-    with pytest.raises(ValueError, match="no public list of the names of 11221 classes"):
-        decode_predictions(np.ones((1, 11221)), weights="imagenet21k_miil")
+    with pytest.raises(
+        ValueError, match="no public list of the names of 5 classes; there are lists"
+    ):
+        weights.class_names(5)
     with pytest.raises(ValueError, match=r"must be \(batch, classes\)"):
         decode_predictions(np.ones(1000))
