@@ -20,7 +20,7 @@ from keras_mixer.evaluation.rows import Columns, CsvLines, JsonLines
 from keras_mixer.evaluation.stream import predict_stream
 from keras_mixer.training.checkpoint import differences
 from keras_mixer.training.signals import Interrupted, deferred
-from keras_mixer.writing import in_one_step, write_text, writing
+from keras_mixer.writing import followed, in_one_step, make_folder, write_text, writing
 
 # How the rows are kept until all are there.
 FORMATS: dict[str, type[CsvLines] | type[JsonLines]] = {
@@ -92,16 +92,14 @@ def predict_to_file(
 
     >>> keras_mixer.evaluation.predict_to_file(model, ["pictures"], "predictions.csv")
     """
-    output = pathlib.Path(output)
     check_output(output)
+    kind, output = pathlib.Path(output).suffix.lower(), followed(output)
     classes = model.output_shape[-1]
     names = tuple(map(str, range(classes)) if label_names is None else label_names)
     if len(names) != classes:
         raise ValueError(f"{model.name} has {classes} classes. Received: {len(names)} names")
     columns = Columns(names, top, all_probabilities)
-    journal = Journal(
-        output.with_name(output.name + ".partial"), FORMATS[output.suffix.lower()](columns)
-    )
+    journal = Journal(output.with_name(output.name + ".partial"), FORMATS[kind](columns))
     walk, digest = Walk(paths), hashlib.sha256()
     files = _pictures(walk, digest)
     # Says what is wrong with the options before anything is written; it computes nothing yet.
@@ -148,7 +146,7 @@ def predict_to_file(
                 raise Interrupted(request.signum, standing.rows, saved)
         done = {"files": standing.rows, "bad": standing.bad, "pictures": digest.hexdigest()}
         write_text(_about(output), json.dumps({**about, **done}, indent=2) + "\n")
-        _complete(journal, columns, output)
+        _complete(journal, columns, output, kind)
     return BulkPredictions(output, standing.rows, standing.bad, walk.passed_over, True)
 
 
@@ -222,9 +220,9 @@ def _pictures(walk: Walk, digest) -> Iterator[Found]:
     return itertools.chain([first], files)
 
 
-def _complete(journal: Journal, columns: Columns, output: pathlib.Path) -> None:
+def _complete(journal: Journal, columns: Columns, output: pathlib.Path, kind: str) -> None:
     """Makes the file of the rows, which are all there."""
-    if output.suffix.lower() != ".parquet":
+    if kind != ".parquet":
         with writing(output):
             os.replace(journal.path, output)
         return
@@ -251,7 +249,7 @@ def _locked(output: pathlib.Path) -> Iterator[None]:
     lock = filelock.FileLock(path)
     try:
         with writing(output):
-            output.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(output.parent)
             lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise OSError(f"Another process writes {output}. Wait, or end it.") from error

@@ -15,7 +15,7 @@ from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.preprocessing import record_of
 from keras_mixer.training.linear_probe import Regression
-from keras_mixer.writing import in_one_step
+from keras_mixer.writing import in_one_step, make_folder
 
 SHOTS = (1, 5, 10, 25)
 
@@ -186,7 +186,7 @@ def _add_pictures(digest, split: Split) -> None:
 
 
 def _keep(file: pathlib.Path, array: np.ndarray) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     with in_one_step(file) as temporary, open(temporary, "wb") as opened:
         np.save(opened, array)
 
