@@ -12,6 +12,10 @@ class CannotWriteError(OSError):
     """A file cannot be written; the message names it, the reason and the way out."""
 
 
+class InUseError(OSError):
+    """Another process works on the same."""
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_TEMPORARY = "No usable temporary directory"  # What Python says where no folder serves.
 
@@ -89,6 +93,43 @@ def make_folder(path: str | os.PathLike) -> None:
     """
     with writing(path):
         followed(path).mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike, lock: str | os.PathLike) -> Iterator[None]:
+    """Keeps other processes off a file or folder; the system lets go of it when this one dies.
+
+    Args:
+        path: what it is, for the message.
+        lock: the file that is locked; it may be removed in the block.
+
+    Raises:
+        InUseError: another process works on it.
+        CannotWriteError: there can be no such file.
+    """
+    import filelock
+
+    held = filelock.FileLock(lock)
+    try:
+        with writing(path):
+            held.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise InUseError(f"Another process works on {path}. Wait, or end it.") from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def check_room(folder: pathlib.Path) -> None:
+    """Raises where a folder takes no more bytes; for writers that fail and do not say why.
+
+    Raises:
+        OSError: the system's own.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(2**16))
+        file.flush()
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "pipe", tmp_path / "folder"):
-        with pytest.raises(CannotWriteError, match="it is there, and is no file. Choose another"):
+        with pytest.raises(CannotWriteError, match=r"it is there, and is no file\. Choose another"):
             write_text(path, "x")
     assert (tmp_path / "pipe").is_fifo()
 

@@ -20,7 +20,7 @@ from keras_mixer.evaluation.rows import Columns, CsvLines, JsonLines
 from keras_mixer.evaluation.stream import predict_stream
 from keras_mixer.training.checkpoint import differences
 from keras_mixer.training.signals import Interrupted, deferred
-from keras_mixer.writing import followed, in_one_step, make_folder, write_text, writing
+from keras_mixer.writing import followed, in_one_step, locked, make_folder, write_text, writing
 
 # How the rows are kept until all are there.
 FORMATS: dict[str, type[CsvLines] | type[JsonLines]] = {
@@ -243,19 +243,9 @@ def _fingerprint(model: keras.Model) -> str:
 @contextlib.contextmanager
 def _locked(output: pathlib.Path) -> Iterator[None]:
     """Keeps other processes off an output; the system lets go of it when this one dies."""
-    import filelock
-
+    make_folder(output.parent)
     path = output.with_name(output.name + ".lock")
-    lock = filelock.FileLock(path)
-    try:
-        with writing(output):
-            make_folder(output.parent)
-            lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise OSError(f"Another process writes {output}. Wait, or end it.") from error
-    try:
+    with locked(output, path):
         yield
         if output.exists():  # Else two others could each hold a file of this name.
             path.unlink(missing_ok=True)
-    finally:
-        lock.release()

@@ -7,15 +7,12 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from keras_mixer import writing
 from keras_mixer.runs.directory import RUN, SKIPPED, STUDY, read_config
 from keras_mixer.training.checkpoint import differences
-from keras_mixer.writing import followed, make_folder, writing
+from keras_mixer.writing import followed, make_folder
 
 LOCK = ".lock"
-
-
-class RunInUseError(OSError):
-    """Another process works on the run."""
 
 
 @contextlib.contextmanager
@@ -76,7 +73,7 @@ def begin_run(
     request = json.loads(json.dumps(request))
     if output is not None:
         run = pathlib.Path(output)
-        with writing(run):
+        with writing.writing(run):
             there = followed(run).exists()  # A name that is too long is an error.
         if (run / file).is_file() and not new:
             config = _read_to_go_on(run, file)
@@ -132,29 +129,14 @@ def _read_to_go_on(run: pathlib.Path, file: str) -> dict:
         ) from error
 
 
-@contextlib.contextmanager
-def locked(run: pathlib.Path, folder: str = ".") -> Iterator[None]:
-    """Keeps other processes off a run; the system lets go of it when this one dies.
+def locked(run: pathlib.Path, folder: str = ".") -> contextlib.AbstractContextManager[None]:
+    """Keeps other processes off a run; see `keras_mixer.writing.locked`.
 
     Args:
         run: its directory.
         folder: where in it the lock lies; made where it is missing.
-
-    Raises:
-        RunInUseError: another process works on it.
     """
-    import filelock
-
-    lock = filelock.FileLock(run / folder / LOCK)
-    try:
-        with writing(run):
-            lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise RunInUseError(f"Another process works on {run}. Wait, or end it.") from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return writing.locked(run, run / folder / LOCK)
 
 
 def _remove_if_nothing_was_done(path: pathlib.Path, made: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 import filelock
 import pytest
 
-from keras_mixer.runs.begin import RunInUseError
+from keras_mixer.runs import RunInUseError
 from keras_mixer.runs.handover import STAGE, put_into
 from keras_mixer.writing import CannotWriteError
 
