@@ -69,12 +69,13 @@ def benchmark(
     size: variables and what the call adds. An estimate of the paper's pre-training runs follows.
     """
     from keras_mixer import models, profiling
+    from keras_mixer.writing import in_one_step, make_folder, write_text
     from keras_mixer_cli.find_model import check_model_name
 
     for name in names:
         check_model_name(name)
     if output:
-        output.mkdir(parents=True, exist_ok=True)  # Before the work, so that it fails here.
+        make_folder(output)  # Before the work, so that it fails here.
     profiles = profiling.benchmark(
         {
             name: functools.partial(models.build_by_name, name, image_size=image_size)
@@ -109,9 +110,10 @@ def benchmark(
     else:
         _print(machine, profiles, costs)
     if output:
-        (output / "benchmark.json").write_text(json.dumps(finite(content), indent=2) + "\n")
+        write_text(output / "benchmark.json", json.dumps(finite(content), indent=2) + "\n")
         figure = profiling.throughput(profiles, machine.device)
-        figure.savefig(output / "benchmark.png", dpi=100)
+        with in_one_step(output / "benchmark.png") as temporary:
+            figure.savefig(temporary, format="png", dpi=100)
         echo(f"saved: {output}/benchmark.json, {output}/benchmark.png", err=as_json)
 
 

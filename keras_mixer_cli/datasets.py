@@ -1,5 +1,7 @@
 """`keras-mixer datasets`"""
 
+import os
+
 import click
 
 from keras_mixer_cli.numbers import Size, Whole
@@ -106,10 +108,19 @@ def show_(
     data, recipe_name, output, images, columns, image_size, seed, data_dir, **changes
 ) -> None:
     """Draw the first images of a training on DATA as the model gets them, with their labels."""
+    from PIL import Image
+
     import keras_mixer
     from keras_mixer import training
+    from keras_mixer.writing import in_one_step
     from keras_mixer_cli.training import check_data
 
+    kind = Image.registered_extensions().get(os.path.splitext(output)[1].lower())
+    if kind not in Image.SAVE:
+        raise click.BadParameter(
+            f"{output!r} must end like an image that can be written, such as .png or .jpg.",
+            param_hint="--output",
+        )
     check_data(data)
     changes |= {"batch_size": images, "accumulation": 1, "steps": 1, "warmup_steps": 0}
     recipe = find_recipe(training.default_recipe(data), recipe_name, {**changes, "head_steps": 0})
@@ -118,5 +129,6 @@ def show_(
     batches = training.training_batches(loaded, recipe, size, seed=seed)
     batch = batches[0] if recipe.augment is None else next(iter(batches.as_numpy_iterator()))
     picture = keras_mixer.data.gallery(batch, loaded.label_names, columns)
-    picture.save(output)
+    with in_one_step(output) as temporary:
+        picture.save(temporary, format=kind)
     echo(f"saved: {output}, {images} images of {data} by the recipe {recipe.name}")

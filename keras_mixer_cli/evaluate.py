@@ -227,14 +227,14 @@ def _draw(output: pathlib.Path, one, result, content: dict) -> None:
     """Writes the pictures of an evaluation, and its numbers."""
     from keras_mixer import evaluation
     from keras_mixer.runs import figures
-    from keras_mixer.writing import write_text
+    from keras_mixer.writing import make_folder, write_text
 
     data = os.path.basename(one.data) if os.path.isabs(one.data) else one.data
     name = re.sub(r"[^\w.-]", "_", f"{data}-{one.crop}")
     if _is_of_another(output / name / "evaluation.json", one):
         name += f"-{hashlib.sha256(f'{one.model} {one.data}'.encode()).hexdigest()[:8]}"
     folder = output / name
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     confusion = figures.confusion(result.labels, result.predicted, one.label_names)
     figures.save(confusion, folder / "confusion.png")
     figures.save(evaluation.reliability(result.calibration), folder / "reliability.png")

@@ -13,6 +13,7 @@ from keras_mixer import runs
 from keras_mixer.data import DATASETS
 from keras_mixer.models import build_by_name, unknown_model
 from keras_mixer_cli.options import is_run
+from keras_mixer_cli.printing import echo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +107,7 @@ def find_model(
 def say_what_was_taken(model: keras.Model) -> None:
     """Says so where a file of weights holds more than one model, or other names."""
     if (report := getattr(model, "load_report", None)) and report.taken:
-        click.echo(f"weights: {report}", err=True)
+        echo(f"weights: {report}", err=True)
 
 
 def public_name(target: str, found_name: str) -> str:

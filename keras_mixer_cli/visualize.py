@@ -43,6 +43,7 @@ def visualize(target, model, gelu, images, blocks, units, output) -> None:
     from keras_mixer import visualize as library
     from keras_mixer.runs import figures
     from keras_mixer.visualize.units import mixer_blocks
+    from keras_mixer.writing import make_folder
 
     stems = [pathlib.Path(image).stem for image in images]
     if twice := [stem for stem in stems if stems.count(stem) > 1]:
@@ -61,7 +62,7 @@ def visualize(target, model, gelu, images, blocks, units, output) -> None:
     own = model is None and os.path.isdir(target)  # The cache of the hub is not written in.
     default = pathlib.Path(target if own else "", "visualize")
     folder = default if output is None else pathlib.Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
 
     def save(name: str, figure) -> None:
         path = folder / f"{name}.png"

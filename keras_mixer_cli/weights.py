@@ -176,6 +176,6 @@ def convert(source, target) -> None:
         raise click.BadParameter(f"Path {source!r} does not exist.", param_hint="SOURCE")
     with library.open_file(source) as opened:
         if opened.taken:
-            click.echo(f"weights: {source}: {opened.taken}", err=True)
+            echo(f"weights: {source}: {opened.taken}", err=True)
     count = library.convert(source, target)
     echo(f"wrote {count} arrays to {target}")

@@ -59,11 +59,13 @@ class Hub:
     Attributes:
         answer: a status that every request gets instead, with a body that repeats its login.
         basic: what `Authorization` must say instead of the token, or `None`.
+        left: how many requests come before that.
     """
 
     def __init__(self) -> None:
         self.answer: int | None = None
         self.basic: str | None = None
+        self.left = 0
         self.repositories: dict[str, Repository] = {}
         self.stored: dict[str, bytes] = {}  # Large files by sha256.
         self.requests: list[tuple[str, str]] = []
@@ -123,7 +125,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         hub.requests.append((self.command, path))
         login = self.headers.get("Authorization", "")
-        if hub.answer:
+        hub.left -= 1
+        if hub.answer and hub.left < 0:
             return self._json({"error": f"refused to {login}"}, hub.answer)
         if hub.basic and login != hub.basic and verb != "PUT":  # Whose address is signed.
             return self._json({"error": f"no login but {login}"}, 401)

@@ -52,6 +52,7 @@ ALLOWED = {
 }
 # What a function body may import besides.
 INSIDE = {
+    "writing": {"filelock"},
     "layers": {"jax", "torch"},
     "weights": {"h5py", "safetensors", "torch", "httpx", "huggingface_hub", "filelock", "rich"},
     "distribution": {"jax", "torch", "tensorflow"},

@@ -22,7 +22,7 @@ from keras_mixer.preprocessing import check_label_names
 from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.training.checkpoint import differences
 from keras_mixer.training.signals import Interrupted, deferred
-from keras_mixer.writing import in_one_step, write_text, writing
+from keras_mixer.writing import followed, in_one_step, locked, make_folder, write_text, writing
 
 # How the rows are kept until all are there.
 FORMATS: dict[str, type[CsvLines] | type[JsonLines]] = {
@@ -94,15 +94,13 @@ def predict_to_file(
 
     >>> keras_mixer.evaluation.predict_to_file(model, ["pictures"], "predictions.csv")
     """
-    output = pathlib.Path(output)
     check_output(output)
+    kind, output = pathlib.Path(output).suffix.lower(), followed(output)
     classes = model.output_shape[-1]
     numbers = list(map(str, range(classes)))
     names = check_label_names(numbers if label_names is None else label_names, classes)
     columns = Columns(names, top, all_probabilities)
-    journal = Journal(
-        output.with_name(output.name + ".partial"), FORMATS[output.suffix.lower()](columns)
-    )
+    journal = Journal(output.with_name(output.name + ".partial"), FORMATS[kind](columns))
     walk, digest = Walk(paths), hashlib.sha256()
     files = _pictures(walk, digest)
     # Says what is wrong with the options before anything is written; it computes nothing yet.
@@ -149,7 +147,7 @@ def predict_to_file(
                 raise Interrupted(request.signum, standing.rows, saved)
         done = {"files": standing.rows, "bad": standing.bad, "pictures": digest.hexdigest()}
         write_text(_about(output), json.dumps({**about, **done}, indent=2) + "\n")
-        _complete(journal, columns, output)
+        _complete(journal, columns, output, kind)
     return BulkPredictions(output, standing.rows, standing.bad, walk.passed_over, True)
 
 
@@ -224,9 +222,9 @@ def _pictures(walk: Walk, digest) -> Iterator[Found]:
     return itertools.chain([first], files)
 
 
-def _complete(journal: Journal, columns: Columns, output: pathlib.Path) -> None:
+def _complete(journal: Journal, columns: Columns, output: pathlib.Path, kind: str) -> None:
     """Makes the file of the rows, which are all there."""
-    if output.suffix.lower() != ".parquet":
+    if kind != ".parquet":
         with writing(output):
             os.replace(journal.path, output)
         return
@@ -247,19 +245,9 @@ def _fingerprint(model: keras.Model) -> str:
 @contextlib.contextmanager
 def _locked(output: pathlib.Path) -> Iterator[None]:
     """Keeps other processes off an output; the system lets go of it when this one dies."""
-    import filelock
-
+    make_folder(output.parent)
     path = output.with_name(output.name + ".lock")
-    lock = filelock.FileLock(path)
-    try:
-        with writing(output):
-            output.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise OSError(f"Another process writes {output}. Wait, or end it.") from error
-    try:
+    with locked(output, path):
         yield
         if output.exists():  # Else two others could each hold a file of this name.
             path.unlink(missing_ok=True)
-    finally:
-        lock.release()

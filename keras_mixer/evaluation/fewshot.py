@@ -17,7 +17,7 @@ from keras_mixer.preprocessing import record_of
 from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.training.linear_probe import Regression
 from keras_mixer.training.ranges import POSITIVE
-from keras_mixer.writing import in_one_step
+from keras_mixer.writing import in_one_step, make_folder
 
 SHOTS = (1, 5, 10, 25)
 
@@ -187,7 +187,7 @@ def _add_pictures(digest, split: Split) -> None:
 
 
 def _keep(file: pathlib.Path, array: np.ndarray) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     with in_one_step(file) as temporary, open(temporary, "wb") as opened:
         np.save(opened, array)
 

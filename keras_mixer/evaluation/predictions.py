@@ -16,7 +16,7 @@ from keras_mixer.distribution import current, on_this_process
 from keras_mixer.evaluation.accuracy import Accuracy, score
 from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.training.losses import gives_logits
-from keras_mixer.writing import in_one_step
+from keras_mixer.writing import in_one_step, make_folder
 
 _KIND = "predictions of keras_mixer, 1"
 
@@ -128,7 +128,7 @@ class Predictions:
         fields = dataclasses.fields(self)[2:]
         about = {"kind": _KIND, **{field.name: getattr(self, field.name) for field in fields}}
         path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with in_one_step(path) as temporary, open(temporary, "wb") as file:
             np.savez(
                 file,

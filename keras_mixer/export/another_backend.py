@@ -4,9 +4,9 @@ import importlib.util
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
-import tempfile
 
 import keras
 
@@ -66,9 +66,9 @@ def write_under(backend: str, model: keras.Model, path: pathlib.Path, **argument
     Raises:
         RuntimeError: it failed; the message is the last line that it said.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        saved = os.path.join(folder, "model.keras")
-        model.save(saved)
+    saved = path.with_name("model.keras")  # On the disk that has to hold the file anyway.
+    model.save(saved)
+    try:
         # The device of this process may be its own; a file is written as well without.
         environment = {
             **os.environ,
@@ -80,13 +80,18 @@ def write_under(backend: str, model: keras.Model, path: pathlib.Path, **argument
         done = subprocess.run(
             [
                 *(sys.executable, "-c", "from keras_mixer.export import write; write.main()"),
-                json.dumps({"model": saved, "path": str(path), **arguments}),
+                json.dumps({"model": str(saved), "path": str(path), **arguments}),
             ],
             env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
+    finally:
+        saved.unlink()
+    if done.returncode < 0:  # Its last lines are frames of C++, if any.
+        ended = signal.Signals(-done.returncode).name
+        raise RuntimeError(f"Writing {path.name} under {backend} failed: it was ended by {ended}")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise RuntimeError(f"Writing {path.name} under {backend} failed: {last}")

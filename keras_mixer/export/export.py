@@ -1,11 +1,8 @@
 """From a model to a file that was checked."""
 
-import contextlib
 import dataclasses
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,9 +19,10 @@ from keras_mixer.export.another_backend import (
 from keras_mixer.export.check import TOLERANCE, Comparison, MismatchError, compare
 from keras_mixer.export.formats import Format, format_named
 from keras_mixer.export.graph import in_float32
+from keras_mixer.export.place import placed_at_once
 from keras_mixer.export.write import write
 from keras_mixer.printable import print_line
-from keras_mixer.writing import in_one_step, writing
+from keras_mixer.writing import check_room
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +77,7 @@ def export(
 
     Raises:
         FileExistsError: something is at `path` already.
+        OSError: the file cannot be written, or another process writes it.
         ModuleNotFoundError: what the format takes is not installed.
         MismatchError: the file gives other results than the model; it is kept.
         ValueError: a format or quantisation that is not possible, a wrong ending of `path`, or as
@@ -90,40 +89,34 @@ def export(
     """
     path = pathlib.Path(path)
     row = format_named(format, quantize)
-    _check_path(path, row)
+    if path.suffix != row.suffix:
+        raise ValueError(f"The name of a {row.title} must end in {row.suffix}. Received: {path}")
     check_installed(row)
     writer = writer_of(row, quantize)
-    if policy := _mixed(model):
-        say(f"precision: written in float32; the model computes in {policy}")
-    model = in_float32(model)
-    about = metadata.describe(model, format, quantize, preprocessing, crop, label_names, writer)
-    with writing(path), contextlib.ExitStack() as stack:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Hidden, and on the same disk, so that what is whole is only renamed.
-        temporary = tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent)
-        folder = stack.enter_context(temporary)
-        written = pathlib.Path(folder, path.name)
-        how: dict[str, Any] = {
-            "format": format,
-            "quantize": quantize,
-            "preprocessing": preprocessing,
-        }
+    how: dict[str, Any] = {"format": format, "quantize": quantize, "preprocessing": preprocessing}
+    with placed_at_once(path, _parts(path, row)) as folder:
+        if policy := _mixed(model):
+            say(f"precision: written in float32; the model computes in {policy}")
+        model = in_float32(model)
+        about = metadata.describe(model, format, quantize, preprocessing, crop, label_names, writer)
+        written = folder / path.name
         if writer != keras.backend.backend():
             say(
                 f"export: {row.title} is not written on {keras.backend.backend()}; the saved model "
                 f"is loaded and written under {writer}, in another process"
             )
-        if needs_own_process(writer):
-            write_under(writer, model, written, **how)
-        else:
-            write(model, written, **how)
+        try:
+            if needs_own_process(writer):
+                write_under(writer, model, written, **how)
+            else:
+                write(model, written, **how)
+        except Exception:
+            check_room(folder)  # OpenVINO, for one, does not say that the disk is full.
+            raise
         if format == "onnx":
             onnx_files.add_metadata(written, about)
-        size = _size(pathlib.Path(folder))
+        size = _size(folder)
         metadata.path_of(written).write_text(metadata.as_text(about), encoding="utf-8")
-        _check_path(path, row)
-        for part in reversed(_parts(path, row)):  # The file itself comes last.
-            _place(written.with_name(part.name), part)
     run = runtimes.load(path, format)
     found = compare(model, run, images, preprocessing=preprocessing, crop=crop, labelled=labelled)
     if problem := found.problem(quantize, tolerance):
@@ -136,17 +129,6 @@ def _parts(path: pathlib.Path, row: Format) -> list[pathlib.Path]:
     return [path, *(path.with_suffix(suffix) for suffix in row.more), metadata.path_of(path)]
 
 
-def _check_path(path: pathlib.Path, row: Format) -> None:
-    if path.suffix != row.suffix:
-        raise ValueError(f"The name of a {row.title} must end in {row.suffix}. Received: {path}")
-    for part in _parts(path, row):
-        if part.exists():
-            raise FileExistsError(
-                f"{part} exists already, and nothing is overwritten. Choose another --output or "
-                "remove it."
-            )
-
-
 def _mixed(model: keras.Model) -> str | None:
     """The precision that a model computes in where it is not float32."""
     policies = {layer.dtype_policy.name for layer in model._flatten_layers()}
@@ -155,12 +137,3 @@ def _mixed(model: keras.Model) -> str | None:
 
 def _size(folder: pathlib.Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _place(written: pathlib.Path, path: pathlib.Path) -> None:
-    """Gives a file or folder its name, in one step."""
-    if written.is_dir():
-        os.rename(written, path)
-        return
-    with in_one_step(path) as temporary:
-        shutil.move(written, temporary)

@@ -3,7 +3,6 @@
 import json
 import os
 
-import keras
 import numpy as np
 
 
@@ -28,38 +27,6 @@ def teach_tf2onnx_erfc() -> None:
             ctx.make_node(
                 "Sub", [one.output[0], erf.output[0]], outputs=[y], shapes=shapes, dtypes=dtypes
             )
-
-
-def write_on_torch(graph: keras.Model, path: str) -> None:
-    """Writes a model on PyTorch, with any number of images in a batch.
-
-    `Model.export` takes PyTorch's old exporter for that, which fails at Keras' layer
-    normalisation.
-    """
-    import torch
-
-    (tensor,) = graph.inputs
-
-    class Named(torch.nn.Module):  # Names the input, which Keras' `forward` does not.
-        def __init__(self):
-            super().__init__()
-            self.model = graph
-
-        def forward(self, images):
-            return self.model(images, training=False)
-
-    sample = torch.zeros((2, *tensor.shape[1:]), dtype=getattr(torch, tensor.dtype))
-    torch.onnx.export(
-        Named().eval(),
-        (sample,),
-        path,
-        dynamo=True,
-        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-        external_data=False,
-        verbose=False,
-        input_names=[tensor.name],
-        output_names=["output"],
-    )
 
 
 def add_metadata(path: str | os.PathLike, about: dict) -> None:

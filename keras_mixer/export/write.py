@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_mixer.export import onnx_files
+from keras_mixer.export import onnx_files, torch_files
 from keras_mixer.export.graph import graph, quantized
 
 
@@ -36,8 +36,11 @@ def write(
     with warnings.catch_warnings():
         # Converters warn of their own code and of other versions of Python; the file is checked.
         warnings.simplefilter("ignore")
+        if format == "torch":
+            torch_files.write_program(written, path)
+            return
         if format == "onnx" and backend == "torch":
-            onnx_files.write_on_torch(written, str(path))
+            torch_files.write_onnx(written, path)
             return
         how: dict[str, Any] = {}
         if format == "onnx":
@@ -46,10 +49,6 @@ def write(
             import tensorflow as tf
 
             how = {"optimizations": [tf.lite.Optimize.DEFAULT]}
-        elif format == "torch":
-            import torch
-
-            how = {"dynamic_shapes": {0: torch.export.Dim("batch")}}
         written.export(str(path), format=format, verbose=False, **how)
 
 

@@ -1,6 +1,5 @@
 """Trains into a directory that explains itself, and reads such directories; studies of many."""
 
-from keras_mixer.runs.begin import RunInUseError
 from keras_mixer.runs.comparison import Compared, compare
 from keras_mixer.runs.directory import Run, find_runs, load_run, read_config
 from keras_mixer.runs.experiment import run, train_along
@@ -9,6 +8,7 @@ from keras_mixer.runs.request import Place, Request
 from keras_mixer.runs.share import Pushed, push
 from keras_mixer.runs.shuffle import Shuffled, shuffle_study
 from keras_mixer.runs.suites import SUITES, Suite, SuiteResult, TaskResult, run_suite
+from keras_mixer.writing import InUseError as RunInUseError
 
 __all__ = [
     "SUITES",

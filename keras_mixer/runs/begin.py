@@ -7,13 +7,12 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from keras_mixer import writing
 from keras_mixer.runs.directory import RUN, SKIPPED, STUDY, read_config
 from keras_mixer.training.checkpoint import differences
-from keras_mixer.writing import writing
+from keras_mixer.writing import followed, make_folder
 
-
-class RunInUseError(OSError):
-    """Another process works on the run."""
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -74,8 +73,8 @@ def begin_run(
     request = json.loads(json.dumps(request))
     if output is not None:
         run = pathlib.Path(output)
-        with writing(run):
-            there = run.exists()  # A name that is too long is an error.
+        with writing.writing(run):
+            there = followed(run).exists()  # A name that is too long is an error.
         if (run / file).is_file() and not new:
             config = _read_to_go_on(run, file)
             if config.get("finished"):
@@ -90,7 +89,7 @@ def begin_run(
                 )
             return run, True
         # A kill may leave them before anything was done.
-        nothing = {".lock", SKIPPED, f"{SKIPPED}.tmp", f"{file}.tmp"}
+        nothing = {LOCK, SKIPPED, f"{SKIPPED}.tmp", f"{file}.tmp"}
         if there and not (run.is_dir() and {p.name for p in run.iterdir()} <= nothing):
             raise FileExistsError(
                 f"{run} is not an empty folder, and nothing is overwritten. Choose another "
@@ -107,8 +106,7 @@ def begin_run(
             f"There is no unfinished run of this command {f'in {run}' if output else 'below runs'} "
             "to go on with. Leave out --resume to begin one."
         )
-    with writing(run):
-        run.mkdir(parents=True, exist_ok=True)
+    make_folder(run)
     return run, False
 
 
@@ -131,31 +129,20 @@ def _read_to_go_on(run: pathlib.Path, file: str) -> dict:
         ) from error
 
 
-@contextlib.contextmanager
-def locked(run: pathlib.Path) -> Iterator[None]:
-    """Keeps other processes off a run; the system lets go of it when this one dies.
+def locked(run: pathlib.Path, folder: str = ".") -> contextlib.AbstractContextManager[None]:
+    """Keeps other processes off a run; see `keras_mixer.writing.locked`.
 
-    Raises:
-        RunInUseError: another process works on it.
+    Args:
+        run: its directory.
+        folder: where in it the lock lies; made where it is missing.
     """
-    import filelock
-
-    lock = filelock.FileLock(run / ".lock")
-    try:
-        with writing(run):
-            lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise RunInUseError(f"Another process works on {run}. Wait, or end it.") from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return writing.locked(run, run / folder / LOCK)
 
 
 def _remove_if_nothing_was_done(path: pathlib.Path, made: bool) -> None:
     """Leaves a directory empty, or none that was `made`, where nothing was done in it."""
     files = list(path.iterdir())
-    if {file.name.removesuffix(".tmp") for file in files} <= {RUN, STUDY, SKIPPED, ".lock"}:
+    if {file.name.removesuffix(".tmp") for file in files} <= {RUN, STUDY, SKIPPED, LOCK}:
         for file in files:
             file.unlink()
         if made:

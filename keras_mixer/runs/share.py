@@ -1,21 +1,19 @@
 """Hands a trained run on: to the Hugging Face hub, or to a directory to move it in another way."""
 
 import dataclasses
-import filecmp
 import json
 import os
 import pathlib
 import re
-import shutil
 import zipfile
 
 from keras_mixer.printable import one_line
 from keras_mixer.runs.card import model_card
 from keras_mixer.runs.directory import Run, load_run
+from keras_mixer.runs.handover import put_into
 from keras_mixer.runs.hub import Change, push_files
 from keras_mixer.runs.hub_names import HubName, is_hub_name, is_revision, parse
 from keras_mixer.runs.privacy import without_private
-from keras_mixer.writing import in_one_step
 
 CARD = "README.md"
 
@@ -54,7 +52,7 @@ def push(
     Args:
         run: the run, or what `load_run` takes.
         target: `hf://user/name`, made if it does not exist; or a directory that is empty, not
-            there, or holds an earlier push and nothing else.
+            there, or holds an earlier push and nothing else, whole or cut short.
         private: whether a new repository is private.
         revision: the branch of the hub, made if it does not exist; by default `main`.
         message: of the commit.
@@ -66,6 +64,7 @@ def push(
 
     Raises:
         FileExistsError: the directory holds something else.
+        OSError: the directory cannot be written, or another process pushes into it.
         ValueError: the run's model cannot be loaded, has classes that others do not have, or
             another number of them than `labels.json` names; `run.json` is damaged, or an argument
             is wrong.
@@ -110,7 +109,7 @@ def push(
         message = message or f"Push {config['model']} on {config['data']}"
         change = push_files(place, files, message, private=private)
     else:
-        change = _into_directory(pathlib.Path(target), files)
+        change = put_into(target, files)
     sizes = {n: len(f) if isinstance(f, bytes) else f.stat().st_size for n, f in files.items()}
     return Pushed(str(place or target), sizes, change)
 
@@ -132,25 +131,3 @@ def _image_size(model: pathlib.Path) -> tuple[int, int]:
     shapes = [layer["config"].get("batch_shape") for layer in layers]
     _, *shape = next((shape for shape in shapes if shape), (None, 0, 0, 0))
     return tuple(shape[1:] if shape[0] in (1, 3) else shape[:2])
-
-
-def _into_directory(path: pathlib.Path, files: dict[str, bytes | pathlib.Path]) -> Change:
-    """Writes files into a directory of their own."""
-    there = {p.name for p in path.iterdir()} if path.is_dir() else set()
-    there -= {f"{name}.tmp" for name in files}  # Of a push that was killed.
-    if (path.exists() and not path.is_dir()) or (there and there != {*files}):
-        raise FileExistsError(
-            f"{path} holds something else than a whole earlier push, and nothing is overwritten. "
-            "Choose another directory or empty it."
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    replaced = []
-    for name, content in files.items():
-        with in_one_step(path / name) as temporary:
-            if isinstance(content, bytes):
-                temporary.write_bytes(content)
-            else:
-                shutil.copyfile(content, temporary)
-            if name in there and not filecmp.cmp(temporary, path / name, shallow=False):
-                replaced.append(name)
-    return Change(str(path), replaced=tuple(replaced))

@@ -12,7 +12,7 @@ from keras_mixer.data import ImageData
 from keras_mixer.runs.directory import read_json
 from keras_mixer.training import Recipe
 from keras_mixer.training.checkpoint import differences
-from keras_mixer.writing import write_text
+from keras_mixer.writing import make_folder, write_text
 
 Say = Callable[[str], None]
 
@@ -103,7 +103,7 @@ def trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, trai
     else:
         model, history = train(recipe, data, seed, folder)
         top_1 = evaluation.evaluate(model, data.test, crop=recipe.evaluation_crop, verbose=0).top_1
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         content = {"top_1": top_1, "history": history, "made_of": made_of}
         write_text(result, json.dumps(content) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -18,7 +18,7 @@ import numpy as np
 from keras_mixer.distribution import Distribution
 from keras_mixer.printable import print_line
 from keras_mixer.system_errors import raise_system_fault
-from keras_mixer.writing import in_one_step, write_text, writing
+from keras_mixer.writing import in_one_step, make_folder, write_text
 
 KEPT = 2
 
@@ -63,8 +63,7 @@ class Checkpoints:
         """Writes a checkpoint and removes all but the newest two."""
         from safetensors.numpy import save_file
 
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         path = self._arrays(state.step)
         # safetensors writes memory as it lies.
         arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}

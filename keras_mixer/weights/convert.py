@@ -33,7 +33,7 @@ def convert(source: str | os.PathLike, target: str | os.PathLike) -> int:
     target = pathlib.Path(target)
     if target.suffix not in (".npz", ".safetensors"):
         raise ValueError(f"The target must end in .npz or .safetensors. Received: {target}")
-    if target.exists():
+    if os.path.lexists(target):
         raise FileExistsError(f"{target} exists, and nothing is overwritten. Choose another name.")
     with open_file(source) as weights:
         arrays = weights.arrays

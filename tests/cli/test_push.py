@@ -78,7 +78,7 @@ def test_into_a_directory(run, run_command, tmp_path):
     (tmp_path / "out" / "x").touch()
     code, out, err = run_command("push", run, "out")
     assert code == 1
-    assert err.splitlines()[-1].startswith("Error: out holds something else than a whole earlier")
+    assert err.splitlines()[-1].startswith("Error: out holds something else than an earlier push")
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])

@@ -237,7 +237,7 @@ def test_too_many_bad_pictures(model, pictures):
 def test_one_process_at_a_time(model, pictures):
     with (
         filelock.FileLock("p.csv.lock"),
-        pytest.raises(OSError, match=r"Another process writes p.csv"),
+        pytest.raises(OSError, match=r"Another process works on p.csv"),
     ):
         predict_to_file(model, [pictures], "p.csv", **OPTIONS)
 

@@ -53,7 +53,7 @@ def test_an_earlier_push_is_replaced_and_nothing_else(run, tmp_path):
     bare.mkdir()
     finish_run(bare, load_run(run).load_model(), load_run(run).config, ("a", "b"))
     for target in (tmp_path / "out", tmp_path / "file", run, bare, card):
-        with pytest.raises(FileExistsError, match="something else than a whole earlier push, and"):
+        with pytest.raises(FileExistsError, match="something else than an earlier push, and"):
             push(run, target)
     assert (card / "README.md").read_text() == "mine"
 
