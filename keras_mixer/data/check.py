@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_mixer.data.images import ImageData, Split, UnreadableImageError, check_readable
+from keras_mixer.data.images import UnreadableImageError, check_readable
+from keras_mixer.data.splits import ImageData, Split
 
 
 @dataclasses.dataclass(frozen=True)

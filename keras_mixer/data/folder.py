@@ -6,8 +6,9 @@ import os
 import numpy as np
 
 from keras_mixer.data.files import HIDDEN, SUFFIXES, Found, shown
-from keras_mixer.data.images import ImageData, Split, UnreadableImageError, hold_out
+from keras_mixer.data.images import UnreadableImageError
 from keras_mixer.data.readable import Look, leave_out_bad
+from keras_mixer.data.splits import ImageData, Split, hold_out
 
 DEV_FOLDERS = ("val", "validation")
 CHECKED_ON_LOAD = 10_000  # Some ten seconds on one core; more would keep training waiting.

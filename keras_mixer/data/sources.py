@@ -7,8 +7,8 @@ import numpy as np
 from keras_mixer.data.catalog import DATASETS
 from keras_mixer.data.digits import load_digits
 from keras_mixer.data.folder import load_csv, load_folder
-from keras_mixer.data.images import ImageData, Split, hold_out
 from keras_mixer.data.readable import Look
+from keras_mixer.data.splits import ImageData, Split, hold_out
 from keras_mixer.data.tfds import any_tfds, load_tfds
 
 TFDS = "tfds:"

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_mixer.data.dataset import Dataset, Splits
-from keras_mixer.data.images import ImageData, Split, hold_out, open_rgb
+from keras_mixer.data.images import open_rgb
 from keras_mixer.data.records import Part, Records
+from keras_mixer.data.splits import ImageData, Split, hold_out
 
 NEEDS = (
     "is read through TensorFlow Datasets, on any Keras backend. "
