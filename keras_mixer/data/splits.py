@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_mixer.data.files import Found
+from keras_mixer.data.files import Found, Note
 from keras_mixer.data.images import open_rgb
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class Split:
             [self.names[i] for i in indices],
         )
 
+    def renumbered(self, numbers: np.ndarray) -> "Split":
+        """The same images, class `i` as class `numbers[i]`."""
+        return Split(self.pictures, numbers[self.labels], self.names)
+
     def fingerprint(self) -> str:
         """A hash of the names and labels, in order: equal for the same split."""
         digest = hashlib.sha256()
@@ -86,6 +90,9 @@ class ImageData:
         checked: whether every picture has been found readable; a bad one of a set that was not
             checked stops the training, by name, when its turn comes.
         skipped: pictures that were left out because they cannot be read, with the reasons.
+        part: what `test` is: `"test"` or `"val"`, a part of its own; `"held out"`, a share of each
+            class that is not in `train`; `"all"`, every image, and `train` is empty.
+        notes: what was found on the way, such as files that are not used.
     """
 
     name: str
@@ -94,11 +101,32 @@ class ImageData:
     label_names: tuple[str, ...]
     checked: bool = True
     skipped: tuple[Found, ...] = ()
+    part: str = "test"
+    notes: tuple[Note, ...] = ()
 
     @property
     def classes(self) -> int:
         """Number of classes."""
         return len(self.label_names)
+
+    def in_order(self, label_names: Sequence[str]) -> "ImageData":
+        """The same images with the classes, matched by name, in another order.
+
+        Raises:
+            ValueError: these are other classes.
+        """
+        wanted = tuple(label_names)
+        if wanted == self.label_names:
+            return self
+        if sorted(wanted) != sorted(self.label_names):
+            raise ValueError(
+                f"{self.name} has the classes {', '.join(self.label_names[:5])}, ... and not "
+                f"{', '.join(wanted[:5])}, ..."
+            )
+        place = {name: number for number, name in enumerate(wanted)}
+        numbers = np.array([place[name] for name in self.label_names])
+        train, test = (split.renumbered(numbers) for split in (self.train, self.test))
+        return dataclasses.replace(self, train=train, test=test, label_names=wanted)
 
 
 def hold_out(split: Split, fraction: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
