@@ -68,7 +68,7 @@ def compare(
     from keras_mixer_cli.progress import choose_progress
     from keras_mixer_cli.training import check_data, checked_model
 
-    check_data(data)
+    check_data(data, output or "runs")
     refuse_settings(settings, model="--models", weights="--models NAME@WEIGHTS")
     place = place_of(output, resume, new, data_dir, max_bad_images)
     models = models or (SMALL if data == "digits" else LARGE)
@@ -177,7 +177,7 @@ def shuffle_study(
     from keras_mixer_cli.tables import percent, show
     from keras_mixer_cli.training import check_data, checked_model
 
-    check_data(data)
+    check_data(data, output or "runs")
     refuse_settings(settings, model="--models", weights="none: all begin at random")
     place = place_of(output, resume, new, data_dir, max_bad_images)
     models = models or ((SMALL if data == "digits" else LARGE)[::2])

@@ -65,8 +65,8 @@ def _source(row) -> str:
 def check(context, data, data_dir) -> None:
     """Go through every image of DATA and find what would spoil a training.
 
-    Exit code 1 if an image cannot be read, is both to train on and to judge on, or has two labels,
-    or if a class has nothing to train on.
+    Exit code 1 if an image cannot be read, is both trained on and evaluated on, or has two labels,
+    if a class has nothing to train on, or if files or folders are not used that may be meant to be.
     """
     import keras_mixer
     from keras_mixer_cli.tables import show
@@ -87,6 +87,9 @@ def check(context, data, data_dir) -> None:
     problems = report.problems(loaded.label_names)
     for problem in problems:
         echo(f"problem: {problem}")
+    for note in loaded.notes:
+        if not note.problem:
+            echo(note.text)
     if not problems:
         echo("no problems found")
     context.exit(1 if problems else 0)
@@ -121,7 +124,7 @@ def show_(
             f"{output!r} must end like an image that can be written, such as .png or .jpg.",
             param_hint="--output",
         )
-    check_data(data)
+    check_data(data, output)
     changes |= {"batch_size": images, "accumulation": 1, "steps": 1, "warmup_steps": 0}
     recipe = find_recipe(training.default_recipe(data), recipe_name, {**changes, "head_steps": 0})
     loaded = keras_mixer.data.load(data, data_dir, check=False)

@@ -9,10 +9,11 @@ import re
 
 import click
 
+from keras_mixer_cli.evaluated import load_for
 from keras_mixer_cli.numbers import Whole
 from keras_mixer_cli.options import is_run, on_a_backend
 from keras_mixer_cli.printing import echo, echo_json, finite
-from keras_mixer_cli.reading import load_data, max_bad_images
+from keras_mixer_cli.reading import max_bad_images
 
 MANY_CLASSES = 50  # Beyond, only the worst ones are shown one by one.
 WORST_CLASSES = 20
@@ -76,7 +77,8 @@ def evaluate(target, data, real, real_labels, predictions, output, as_json, **op
         found = [evaluation.Predictions.load(target)]
     else:
         file = predictions and pathlib.Path(predictions)
-        found = _predict(target, data, file, real is not None, **options)
+        outputs = [output] if output else []
+        found = _predict(target, data, file, real is not None, outputs, **options)
         if output is None and os.path.isdir(target):
             output = os.path.join(target, "evaluation")
     results = [one.score() for one in found]
@@ -92,30 +94,17 @@ def evaluate(target, data, real, real_labels, predictions, output, as_json, **op
 
 
 def _predict(
-    target, data, file, real, *, weights, crops, batch_size, data_dir, max_bad_images
+    target, data, file, real, outputs, *, weights, crops, batch_size, data_dir, max_bad_images
 ) -> list:
     """The predictions of a model for each crop, each written to `file` as soon as it is there."""
     from keras_mixer import evaluation, runs
     from keras_mixer.data import DATASETS
-    from keras_mixer_cli.find_model import find_model, own_data
-    from keras_mixer_cli.training import check_data
+    from keras_mixer_cli.find_model import find_model
 
     run = runs.load_run(target) if is_run(target) else None
     _check_target(target, data, weights)
-    own = run.config if run and data is None else None
-    name = own_data(target, run, "DATA, what to judge it on") if run and own else data
-    check_data(name)
-    loaded = load_data(name, data_dir, max_bad_images)
-    if run and loaded.label_names != run.label_names:
-        raise ValueError(
-            f"{name} has the classes {_some(loaded.label_names)} and the run was trained on "
-            f"{_some(run.label_names)}."
-        )
-    if run and own and loaded.test.fingerprint() != run.told("test_fingerprint"):
-        raise ValueError(
-            f"{name} has changed since the run: its held-out images are other ones. Name DATA to "
-            "judge on it as it is now; images the model was trained on may be among them."
-        )
+    loaded = load_for(target, data, run, weights, outputs, data_dir, max_bad_images)
+    name = data or loaded.name
     if real:  # What would fail after the work is said before it.
         evaluation.image_numbers(evaluation.picture_names(loaded.test), loaded.label_names)
     classes = loaded.classes if ":" in target else None  # A factory has none of its own.
@@ -165,11 +154,6 @@ def _check_target(target: str, data: str | None, weights: str | None) -> None:
         )
     if data is None and not is_run(target):
         raise click.UsageError(f"Missing argument 'DATA': what to judge {target} on.")
-
-
-def _some(names) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 def _content(one, result, real) -> dict:

@@ -9,7 +9,7 @@ import click
 from keras_mixer_cli.numbers import Real, Whole
 from keras_mixer_cli.options import is_run, on_a_backend
 from keras_mixer_cli.printing import echo
-from keras_mixer_cli.reading import load_data, load_pictures, max_bad_images
+from keras_mixer_cli.reading import load_own, load_pictures, max_bad_images
 
 
 @click.command()
@@ -139,8 +139,13 @@ def _pictures(folder: str, max_bad: int):
     """The pictures in and below a folder, as a split without real labels."""
     from keras_mixer.data import Walk
 
-    if not (found := list(Walk([folder]))):
-        raise click.BadParameter(f"{folder} holds no pictures.", param_hint="--images")
+    walk = Walk([folder])
+    if not (found := list(walk)):
+        raise click.BadParameter(
+            f"{folder} holds no images. {walk.unused()}".strip(), param_hint="--images"
+        )
+    if unused := walk.unused():
+        echo(f"data: {unused}", err=True)
     return load_pictures(found, max_bad)
 
 
@@ -154,10 +159,5 @@ def _held_out(found, data_dir, max_bad: int):
             "folder of some that it may be compared on."
         )
     name = own_data(found.name, found.run, "--images, a folder of pictures to compare on")
-    data = load_data(name, data_dir, max_bad)
-    if data.test.fingerprint() != found.run.told("test_fingerprint"):
-        raise ValueError(
-            f"{name} has changed since the run: its held-out images are other ones. Give --images, "
-            "a folder of pictures to compare on."
-        )
-    return data.test
+    instead = "Give --images, a folder of images to compare on."
+    return load_own(name, found.run, data_dir, max_bad, instead).test

@@ -68,10 +68,12 @@ def predict(
             progress=progress,
         )
     bad = f"; {written.bad:,} of them skipped, see the column error" if written.bad else ""
-    other = f"; passed over {written.passed_over:,} that are not pictures by name"
+    other = f"; not used: {written.passed_over:,} that are no images by name"
+    hidden = f"; not used: {written.hidden:,} hidden files or folders"
     echo(
         f"{'saved' if written.new else 'finished before'}: {output}, {written.files:,} files{bad}"
         + (other if written.passed_over else "")
+        + (hidden if written.hidden else "")
     )
 
 
@@ -83,13 +85,17 @@ def _print(run, images, top, as_json, batch_size, max_bad) -> None:
     from keras_mixer_cli.tables import percent, show
 
     trained = runs.load_run(run)
-    found = list(itertools.islice(data.Walk(images), AT_ONCE + 1))
+    walk = data.Walk(images)
+    found = list(itertools.islice(walk, AT_ONCE + 1))
     if len(found) > AT_ONCE:
         raise click.UsageError(
             f"There are more than {AT_ONCE:,} pictures. Write them to a file: --output x.csv."
         )
     if not found:
-        raise ValueError(f"There are no pictures in {', '.join(map(data.escaped, images))}.")
+        named = ", ".join(map(data.escaped, images))
+        raise ValueError(f"There are no pictures in {named}. {walk.unused()}".strip())
+    if unused := walk.unused():
+        echo(f"data: {unused}", err=True)
     split = load_pictures(found, max_bad)
     images = split.pictures
     probabilities = evaluation.predict(

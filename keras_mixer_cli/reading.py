@@ -14,14 +14,38 @@ max_bad_images = click.option(
 )
 
 
-def load_data(name, data_dir, max_bad):
-    """A data set as in `keras_mixer.data.load`; what is left out is listed on stderr."""
+def load_data(name, data_dir, max_bad, *, whole=False):
+    """A data set as in `keras_mixer.data.load`; what is not used is said on stderr."""
     import keras_mixer
     from keras_mixer_cli.counting import Looking
 
     with Looking() as look:
-        loaded = keras_mixer.data.load(name, data_dir, max_bad_images=max_bad, look=look)
+        loaded = keras_mixer.data.load(
+            name, data_dir, max_bad_images=max_bad, look=look, whole=whole
+        )
+    for note in loaded.notes:
+        echo(f"data: {note.text}", err=True)
     _list(loaded.skipped)
+    return loaded
+
+
+def load_own(name, run, data_dir, max_bad, instead):
+    """The data that a run was trained on, with its classes in the order of the run.
+
+    Raises:
+        ValueError: the held-out images are other ones now; `instead` says what to do then.
+    """
+    from keras_mixer.data.files import LATER
+
+    loaded = load_data(name, data_dir, max_bad)
+    if sorted(loaded.label_names) == sorted(run.label_names):
+        loaded = loaded.in_order(run.label_names)
+    if loaded.test.fingerprint() != run.told("test_fingerprint"):
+        later = [name for name in loaded.test.names if name.lower().endswith(LATER)]
+        hint = f" Files such as {later[0]} were not read by earlier versions." if later else ""
+        raise ValueError(
+            f"{name} has changed since the run: its held-out images are other ones.{hint} {instead}"
+        )
     return loaded
 
 

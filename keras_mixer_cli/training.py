@@ -93,12 +93,18 @@ def pretrain(data, **options) -> None:
     _train(data, True, **options)
 
 
-def check_data(data) -> None:
-    """A usage error unless `data` names something that can be loaded."""
+def check_data(data, *outputs) -> None:
+    """A usage error unless `data` names something that can be loaded, with no output within."""
+    from keras_mixer.data import check_outside
     from keras_mixer.data.sources import unknown
 
     if problem := unknown(data):
         raise click.BadParameter(problem, param_hint="DATA")
+    for output in outputs:
+        try:
+            check_outside(output, data)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--output") from error
 
 
 def _train(
@@ -135,7 +141,7 @@ def _train(
 
     if resume and new:
         raise click.UsageError("--resume and --new exclude each other.")
-    check_data(data)
+    check_data(data, output or "runs")
     changes = {**changes, **settings}
     if from_scratch:
         default = training.default_pretraining(data, changes["model"])

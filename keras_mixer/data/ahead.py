@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_mixer.data import mixing
-from keras_mixer.data.images import Split
+from keras_mixer.data.splits import Split
 from keras_mixer.data.transforms import DEFAULT, Resampling
 from keras_mixer.preprocessing import prepared, record_of, rule_of
 

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_mixer.data.images import ImageData, Split, UnreadableImageError, check_readable
+from keras_mixer.data.files import Note
+from keras_mixer.data.images import UnreadableImageError, check_readable
+from keras_mixer.data.splits import ImageData, Split
 from keras_mixer.system_errors import PERMISSION, raise_system_fault
 
 
@@ -22,6 +24,7 @@ class Report:
         unreadable: why each picture that cannot be read cannot be.
         shared: pairs of equal pictures, the first to train on and the second to judge on.
         contradictory: pairs of equal pictures with different labels in one split.
+        notes: what was found as the data was loaded, such as files that are not used.
     """
 
     counts: dict[str, np.ndarray]
@@ -30,6 +33,7 @@ class Report:
     unreadable: list[str]
     shared: list[tuple[str, str]]
     contradictory: list[tuple[str, str]]
+    notes: tuple[Note, ...] = ()
 
     @property
     def imbalance(self) -> float:
@@ -52,6 +56,7 @@ class Report:
         empty = [label_names[i] for i in np.flatnonzero(self.counts["train"] == 0)]
         if empty:
             lines.append(_some(f"{len(empty)} classes have nothing to train on", empty))
+        lines += [note.text for note in self.notes if note.problem]
         return lines
 
 
@@ -84,7 +89,7 @@ def check(data: ImageData) -> Report:
         tuple(int(f(column)) for f in (min, np.median, max)) if sizes else (0, 0, 0)
         for column in (list(zip(*sizes, strict=True)) or ((), ()))
     )
-    return Report(counts, heights, widths, unreadable, shared, contradictory)
+    return Report(counts, heights, widths, unreadable, shared, contradictory, data.notes)
 
 
 def _look(split: Split, index: int) -> tuple[bytes, tuple[int, int], str | None]:

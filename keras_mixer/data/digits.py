@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_mixer.data.images import ImageData, Split, hold_out
+from keras_mixer.data.splits import ImageData, Split, hold_out
 
 
 def load_digits(size: int = 32) -> ImageData:

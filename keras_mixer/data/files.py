@@ -8,7 +8,10 @@ import stat
 
 from keras_mixer.printable import escape
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+LATER = (".jpe", ".jfif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")  # Since version 0.2.
+SUFFIXES += LATER
+OWN = ("run.json", "study.json")  # A folder with one of them is no class.
 HIDDEN = (".", "__MACOSX")  # How the names of entries begin that are left out.
 MAX_BYTES = 2**30  # Six bytes, the most that a pixel takes, for as many pixels as PIL allows.
 
@@ -17,6 +20,19 @@ MAX_BYTES = 2**30  # Six bytes, the most that a pixel takes, for as many pixels 
 _SET = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 _UNSHOWN = re.compile(rf"[{_SET}\udc80-\udcff]")
 _UNESCAPED = re.compile(rf"[{_SET}\\\ud800-\udfff]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """One line on a data set that a person should read.
+
+    Args:
+        text: the line.
+        problem: whether it may spoil a training.
+    """
+
+    text: str
+    problem: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +46,30 @@ class Found:
 
     path: str
     problem: str | None = None
+
+
+def is_image(name: str) -> bool:
+    """Whether something is an image by its name: the one rule of folders and of `Walk`."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def check_outside(output: str | os.PathLike, data: str) -> None:
+    """Raises where what is written would lie in the folder that is read.
+
+    Args:
+        output: a file or folder that is to be made.
+        data: the name of a data set, or a path.
+
+    Raises:
+        ValueError: it is inside of `data`, a folder.
+    """
+    if os.path.isdir(data):
+        folder, inner = os.path.realpath(data), os.path.realpath(output)
+        if os.path.commonpath([folder, inner]) == folder:
+            raise ValueError(
+                f"{shown(output)} is inside of the data folder {shown(data)}, and would be taken "
+                "for data. Choose an --output elsewhere."
+            )
 
 
 def obstacle(path: str | os.PathLike) -> str | None:

@@ -1,168 +1,155 @@
-"""Pictures of one's own: a folder with one subfolder for each class, or a CSV file of paths."""
+"""Images of one's own in folders: one folder for each class."""
 
-import csv
 import os
 
 import numpy as np
 
-from keras_mixer.data.files import HIDDEN, SUFFIXES, Found, shown
-from keras_mixer.data.images import ImageData, Split, UnreadableImageError, hold_out
-from keras_mixer.data.readable import Look, leave_out_bad
-
-DEV_FOLDERS = ("val", "validation")
-CHECKED_ON_LOAD = 10_000  # Some ten seconds on one core; more would keep training waiting.
+from keras_mixer.data.divide import EVALUATED, divided
+from keras_mixer.data.files import SUFFIXES, is_image, shown
+from keras_mixer.data.names import PARTS, check_class_names, part_of
+from keras_mixer.data.readable import Look
+from keras_mixer.data.splits import ImageData, Split
+from keras_mixer.data.unused import Unused, listed
 
 
 def load_folder(
     path: str | os.PathLike,
     *,
     dev: bool = False,
+    whole: bool = False,
     check: bool = True,
     max_bad_images: int = 0,
     look: Look | None = None,
 ) -> ImageData:
     """Reads `class/*.jpg` below `path`, or below `path/train`, `path/val` and `path/test`.
 
-    Judges on `test`, else on `val` (or `validation`), else on a fifth of each class that is held
-    out, always the same one. Hidden entries, folders within those of the classes and files that are
-    not pictures by name are passed over. Up to 10,000 pictures are gone through first, so that a
-    bad one shows now; any number where some may be left out.
+    `val` may be called `valid`, `validation` or `dev`, and all of them be written in any case; no
+    other name means a part. A folder of such a name that holds images and no folders is a class, if
+    it stands beside classes. Evaluates on `test`, else on `val`, else on a fifth of each class that
+    is held out, always the same one. Whatever is not used is counted in `ImageData.notes`. Up to
+    10,000 images are gone through first, so that a bad one shows now; any number where some may be
+    skipped.
 
     Args:
         path: the folder.
-        dev: judge on `val` where there is a `test` too, else on a tenth of the training pictures.
-        check: whether to go through the pictures.
-        max_bad_images: how many may be left out because they cannot be read, pipes and links to
+        dev: evaluate on `val` where there is a `test` too, else on a tenth of the training images.
+        whole: hold nothing out: without `val` and `test` evaluate on every image. Only the images
+            to evaluate on are then read.
+        check: whether to go through the images.
+        max_bad_images: how many may be skipped because they cannot be read, pipes and links to
             nothing among them; the rest is what it would be without these files.
         look: as in `leave_out_bad`.
 
     Raises:
-        ValueError: no classes, one class, a class without pictures that can be read, or a class
-            that the training folder lacks.
-        UnreadableImageError: more pictures that cannot be decoded.
+        ValueError: no classes, one class, a class without images that can be read, or one that the
+            training folder lacks; names of classes that look the same; folders that may be classes
+            or parts.
+        UnreadableImageError: more images that cannot be decoded.
         NotADirectoryError: `path` is not a folder.
     """
     path = os.path.abspath(path)
     if not os.path.isdir(path):
         raise NotADirectoryError(f"Not a folder: {path}")
-    rule = check, max_bad_images, look
-    if not os.path.isdir(os.path.join(path, "train")):
-        label_names, train = _read(path)
-        return _divided(path, label_names, {"train": train}, dev, *rule)
-    label_names, train = _read(os.path.join(path, "train"))
-    splits = {"train": train}
-    found = [name for name in DEV_FOLDERS if os.path.isdir(os.path.join(path, name))]
-    if len(found) > 1:
-        raise ValueError(f"{path} has both {' and '.join(found)}: keep one.")
-    for split, folder in [("val", name) for name in found] + [("test", "test")]:
-        if os.path.isdir(os.path.join(path, folder)):
-            _, splits[split] = _read(os.path.join(path, folder), label_names)
-    return _divided(path, label_names, splits, dev, *rule)
-
-
-def load_csv(
-    path: str | os.PathLike,
-    *,
-    dev: bool = False,
-    check: bool = True,
-    max_bad_images: int = 0,
-    look: Look | None = None,
-) -> ImageData:
-    """Reads a CSV file with the columns `path`, `label` and, if you like, `split`.
-
-    Paths are relative to the file's folder; `split` is train, val or test. Otherwise as
-    `load_folder`.
-
-    Raises:
-        ValueError: a column is missing, a row has no label or an unknown split, there are fewer
-            than two classes, or a class that no picture to train on has.
-        UnreadableImageError: pictures that are missing or cannot be decoded.
-    """
-    path = os.path.abspath(path)
-    rows = _rows(path)
-    label_names = tuple(sorted({label for _, label in rows["train"]}))
-    if len(label_names) < 2:
-        raise ValueError(f"{path} has {len(label_names)} classes to train on; at least two needed.")
-    numbers = {name: number for number, name in enumerate(label_names)}
-    splits = {}
-    for split, members in rows.items():
-        if unknown := sorted({label for _, label in members} - numbers.keys()):
-            raise ValueError(
-                f"{path} has classes in {split} that train lacks: {', '.join(unknown[:5])}"
-            )
-        paths = [os.path.join(os.path.dirname(path), name) for name, _ in members]
-        labels = np.array([numbers[label] for _, label in members], int)
-        if members:
-            splits[split] = Split(paths, labels, [shown(path) for path in paths])
-    return _divided(path, label_names, splits, dev, check, max_bad_images, look)
-
-
-def _rows(path: str) -> dict[str, list[tuple[str, str]]]:
-    """Path and label of each row of a CSV file, by its split."""
-    rows: dict[str, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        try:
-            if missing := {"path", "label"} - set(reader.fieldnames or ()):
-                raise ValueError(
-                    f"{path} has no column {' and none '.join(sorted(missing))} in its first line, "
-                    "which must name the columns: path,label or path,label,split."
-                )
-            for row in reader:
-                split = row.get("split") or "train"
-                if not row["path"] or not row["label"] or split not in rows:
-                    raise ValueError(
-                        f"{path}, line {reader.line_num}: a row needs a path, a label and, where "
-                        f"there is one, a split of train, val or test. Received: {row}"
-                    )
-                rows[split].append((row["path"], row["label"]))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is no CSV file in UTF-8: {error}") from error
-    return rows
-
-
-def _divided(path, label_names, splits: dict, dev, check, max_bad_images, look) -> ImageData:
-    """What to train on and what to judge on, of the splits that there are."""
-    few = sum(len(split) for split in splits.values()) <= CHECKED_ON_LOAD
-    checked = check and (few or max_bad_images > 0)
-    skipped: tuple[Found, ...] = ()
-    if checked:
-        looking = {} if look is None else {"look": look}
-        kept, skipped = leave_out_bad([*splits.values()], max_bad_images, **looking)
-        splits = dict(zip(splits, kept, strict=True))
-        if skipped:
-            _check_some_left(label_names, splits, skipped)
-    train = splits["train"]
-    if "test" not in splits and "val" not in splits:
-        train, splits["test"] = hold_out(train)
-    elif "test" not in splits:
-        splits["test"] = splits.pop("val")
-    if not dev:
-        return ImageData(path, train, splits["test"], label_names, checked, skipped)
-    if "val" in splits:
-        return ImageData(path, train, splits["val"], label_names, checked, skipped)
-    return ImageData(path, *hold_out(train, 0.1, seed=1), label_names, checked, skipped)
-
-
-def _check_some_left(label_names, splits: dict[str, Split], skipped) -> None:
-    """Raises if leaving out pictures left a class, or a split, without any."""
-    counts = np.bincount(splits["train"].labels, minlength=len(label_names))
-    empty = [f"the class {label_names[i]}" for i in np.flatnonzero(counts == 0)]
-    empty = empty or [f"the split {name}" for name, split in splits.items() if not len(split)]
-    if empty:
-        raise UnreadableImageError(
-            f"Of {', '.join(empty[:5])} no picture can be read. Mend some, or remove it. "
-            f"Cannot read {shown(skipped[0].path)}: {skipped[0].problem}"
+    unused = Unused()
+    parts = _parts(path, unused)
+    first = "train" if "train" in parts else next(part for part in EVALUATED if part in parts)
+    if first != "train" and not whole:
+        raise ValueError(
+            f"{path} holds {os.path.basename(parts[first])}/ with class folders, and no train/. "
+            f"Add train/, or name {parts[first]} to use these images."
         )
+    label_names, split = _read(parts.pop(first), unused)
+    splits = {first: split}
+    for part, folder in parts.items():
+        _, splits[part] = _read(folder, unused, label_names)
+    return divided(
+        path,
+        label_names,
+        splits,
+        dev=dev,
+        whole=whole,
+        check=check,
+        max_bad_images=max_bad_images,
+        look=look,
+        notes=unused.notes(),
+    )
 
 
-def _read(root: str, label_names: tuple[str, ...] | None = None) -> tuple[tuple[str, ...], Split]:
-    """Class names of a folder and its pictures; under the given classes where there are some."""
-    classes = sorted(_entries(root, folders=True))
+def _parts(path: str, unused: Unused) -> dict[str, str]:
+    """The folder of each part; that of `train` is `path` where it holds the classes itself.
+
+    A part is told by its name and by the folders in it, for "train" may be a class, too.
+    """
+    here = listed(path)
+    named = {
+        name: listed(os.path.join(path, name)) for name in sorted(here.folders) if part_of(name)
+    }
+    holding = [name for name, inside in named.items() if inside.folders]
+    loose = [name for name in holding if any(map(is_image, named[name].files))]
+    others = sorted(set(here.folders) - set(named))
+    train = next((name for name in named if part_of(name) == "train"), None)
+    if train is None and len(loose) == len(holding):
+        holding = []  # What holds images as well is no more than a class, where there is no train.
+    if not holding and (train is None or (others and len(named) == 1)):
+        for name in named:
+            unused.say(f"{shown(name)}/ holds no class folders, and is taken for a class itself")
+        return {"train": path}  # Whose own entries `_read` looks at.
+    if train is not None and train not in holding:
+        raise ValueError(
+            f"{os.path.join(path, train)} holds no class folders. Put the images of each class "
+            "into a folder of its own: class/image.jpg; or rename it, if it is a class itself."
+        )
+    if loose and any(map(is_image, (f for name in others for f in _files(path, name)))):
+        raise ValueError(
+            f"{path}: {shown(loose[0])}/ holds folders and images, and stands beside folders of "
+            f"images such as {shown(others[0])}/: it may be a class or a part of the data. Rename "
+            "it if it is a class; else move its images into its folders."
+        )
+    parts: dict[str, str] = {}
+    for name in named:
+        part = PARTS[name.strip().casefold()]
+        if part in parts:
+            raise ValueError(
+                f"{path} has both {os.path.basename(parts[part])} and {name}: keep one."
+            )
+        parts[part] = os.path.join(path, name)
+    unused.hidden += here.hidden
+    unused.add_runs(path, here.runs)
+    unused.add_beside(path, here.files)
+    unused.add_folders(path, others, f"beside {shown(holding[0])}/")
+    return parts
+
+
+def _files(path: str, name: str) -> list[str]:
+    return listed(os.path.join(path, name)).files
+
+
+def _read(
+    root: str, unused: Unused, label_names: tuple[str, ...] | None = None
+) -> tuple[tuple[str, ...], Split]:
+    """Class names of a folder and its images; under the given classes where there are some."""
+    here = listed(root)
+    unused.hidden += here.hidden
+    unused.add_runs(root, here.runs)
+    unused.add_beside(root, here.files)
+    names: list[str] = []
+    classes: list[str] = []
+    empty: list[str] = []
+    for name in sorted(here.folders):
+        inside = listed(os.path.join(root, name))
+        images = sorted(filter(is_image, inside.files))
+        if not images and inside.runs:  # Such as `runs`.
+            unused.add_runs(os.path.join(root, name), inside.runs)
+            continue
+        classes.append(name)
+        unused.add_class(os.path.join(root, name), inside)
+        if not images:
+            empty.append(shown(name))
+        names.extend(os.path.join(name, file) for file in images)
     if not classes:
         raise ValueError(
-            f"{root} holds no class folders. Put the pictures of each class into a folder of its "
-            "own: class/picture.jpg."
+            f"{root} holds no class folders. Put the images of each class into a folder of its "
+            "own: class/image.jpg."
         )
     if label_names is None:
         if len(classes) == 1:
@@ -170,43 +157,17 @@ def _read(root: str, label_names: tuple[str, ...] | None = None) -> tuple[tuple[
                 f"{root} holds one class, {classes[0]!r}; a classifier needs at least two."
             )
         label_names = tuple(map(shown, classes))
-        if len(set(label_names)) < len(classes):
-            raise ValueError(f"{root} has class folders whose names look the same. Rename one.")
-    else:
-        unknown = [shown(name) for name in classes if shown(name) not in label_names]
-        if unknown:
-            raise ValueError(
-                f"{root} has classes that the training folder lacks: {', '.join(unknown[:5])}"
-            )
-    names: list[str] = []
-    labels: list[int] = []
-    empty: list[str] = []
-    for name in classes:
-        files = _entries(os.path.join(root, name), folders=False)
-        pictures = sorted(file for file in files if file.lower().endswith(SUFFIXES))
-        if not pictures:
-            empty.append(shown(name))
-        names.extend(os.path.join(name, file) for file in pictures)
-        labels.extend([label_names.index(shown(name))] * len(pictures))
+        check_class_names(classes, root)
+    number = {name: i for i, name in enumerate(label_names)}
+    if unknown := [shown(name) for name in classes if shown(name) not in number]:
+        raise ValueError(
+            f"{root} has classes that the training folder lacks: {', '.join(unknown[:5])}"
+        )
     if empty:
         raise ValueError(
-            f"{root} has class folders without pictures: {', '.join(empty[:5])}. Fill or remove "
-            f"them. Pictures end in {', '.join(SUFFIXES)}."
+            f"{root} has class folders without images: {', '.join(empty[:5])}. Fill or remove "
+            f"them. Images end in {', '.join(SUFFIXES)}."
         )
+    labels = np.array([number[shown(os.path.dirname(name))] for name in names], int)
     paths = [os.path.join(root, name) for name in names]
-    return label_names, Split(paths, np.array(labels), [shown(path) for path in paths])
-
-
-def _entries(folder: str, *, folders: bool) -> list[str]:
-    """Names of the folders in a folder, links followed, or of all else; hidden ones left out."""
-    with os.scandir(folder) as entries:
-        return [
-            e.name for e in entries if _is_folder(e) == folders and not e.name.startswith(HIDDEN)
-        ]
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # A link that leads in a circle.
-        return False
+    return label_names, Split(paths, labels, [shown(path) for path in paths])

@@ -1,19 +1,15 @@
-"""Pictures with labels, and how a picture of any kind becomes uint8 RGB."""
+"""How an image of any kind becomes uint8 RGB."""
 
-import collections
 import contextlib
-import dataclasses
-import hashlib
 import io
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from keras_mixer.data.files import Found, obstacle, shown
-from keras_mixer.preprocessing import check_label_names
+from keras_mixer.data.files import obstacle, shown
+from keras_mixer.data.metadata import upright, without_metadata
 from keras_mixer.system_errors import PERMISSION, raise_system_fault
 
 if TYPE_CHECKING:
@@ -22,6 +18,13 @@ if TYPE_CHECKING:
 
 LONGEST = 100  # Times the shorter side: crops resize that one, and the longer one grows with it.
 SCANS = 1000  # Of a progressive JPEG, which has about ten; each one goes over the whole picture.
+
+
+Read = TypeVar("Read")
+
+
+class _RefusedError(ValueError):
+    """A picture that is not decoded, whatever stands beside its pixels."""
 
 
 class UnreadableImageError(ValueError):
@@ -73,12 +76,15 @@ def open_rgb(
 
     if isinstance(picture, np.ndarray):
         return Image.fromarray(_three_channels(picture))
-    with _reading(picture, name, formats) as file:
+
+    def read(file):
         if max_pixels is not None and file.width * file.height > max_pixels:
-            raise ValueError(
+            raise _RefusedError(
                 f"it has {file.width} x {file.height} pixels and at most {max_pixels} are allowed"
             )
         return _rgb(file)
+
+    return _reading(read, picture, name, formats)
 
 
 def check_readable(picture, name: str | None = None) -> tuple[int, int]:
@@ -89,29 +95,45 @@ def check_readable(picture, name: str | None = None) -> tuple[int, int]:
     """
     if isinstance(picture, np.ndarray):
         return _three_channels(picture).shape[:2]
-    with _reading(picture, name) as file:
+
+    def read(file) -> tuple[int, int]:
         width, height = file.size
         file.draft("RGB", (1, 1))  # A JPEG is parsed to its end and decoded at an eighth.
         _rgb(file)
         return height, width
 
+    return _reading(read, picture, name)
 
-@contextlib.contextmanager
-def _reading(picture, name: str | None, formats: tuple[str, ...] | None = None):
-    """An open file of PIL; whatever its decoder raises becomes an `UnreadableImageError`."""
+
+def _reading(
+    read: Callable[..., Read], picture, name: str | None, formats: tuple[str, ...] | None = None
+) -> Read:
+    """What `read` makes of an open file of PIL; whatever fails is an `UnreadableImageError`."""
     from PIL import Image, UnidentifiedImageError
 
     by_path = isinstance(picture, str | os.PathLike)
     if name is None:
         name = shown(picture) if by_path else "image"
-    try:
-        if by_path and (problem := obstacle(picture)):
-            raise ValueError(problem)
-        source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+
+    def opened(source) -> Read:
+        source = io.BytesIO(source) if isinstance(source, bytes) else source
         with Image.open(source, formats=formats) as file:
             if problem := _refused(file):
-                raise ValueError(problem)
-            yield file
+                raise _RefusedError(problem)
+            return read(file)
+
+    try:
+        if by_path and (problem := obstacle(picture)):
+            raise _RefusedError(problem)
+        try:
+            return opened(picture)
+        except _RefusedError:
+            raise
+        except Exception:
+            with contextlib.suppress(Exception):  # The first error says more.
+                if (bare := without_metadata(picture)) is not None:
+                    return opened(bare)
+            raise
     except UnidentifiedImageError as error:
         known = "a known format" if formats is None else f"these formats: {', '.join(formats)}"
         reason = f"not a picture of {known}"
@@ -151,16 +173,15 @@ def _scans(file) -> int:
 
 def _rgb(file) -> "Image":
     """An open file of PIL as RGB, upright."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    ImageOps.exif_transpose(file, in_place=True)
+    file = upright(file)
     if file.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white.
         deep = np.asarray(file)
         if deep.min() < 0 or deep.max() > 65535:
             raise ValueError("its pixels are integers beyond 16 bits, of no known range")
         grey = (deep.astype("uint32") * 255 // 65535).astype("uint8")
         return Image.fromarray(grey).convert("RGB")
-    file.load()
     if isinstance(file.info.get("transparency"), bytes):
         return file.convert("RGBA").convert("RGB")  # At once, PIL warns.
     return file if file.mode == "RGB" else file.convert("RGB")
@@ -188,114 +209,3 @@ def _three_channels(array: np.ndarray) -> np.ndarray:
             f"{array.dtype} of shape {array.shape}"
         )
     return array if array.shape[-1] == 3 else np.repeat(array, 3, axis=-1)
-
-
-class Split:
-    """Pictures of one split and their labels; `split[i]` is an RGB image of PIL and its label.
-
-    Args:
-        pictures: paths, encoded bytes or uint8 arrays, anything that `decode` takes.
-        labels: integer class of each, `(n,)`.
-        names: what to call each picture in a message.
-    """
-
-    def __init__(self, pictures: Sequence, labels: np.ndarray, names: Sequence[str]):
-        self.pictures = pictures
-        self._labels = labels
-        self._names = names
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Integer class of each picture, `(n,)`."""
-        return self._labels
-
-    @property
-    def names(self) -> Sequence[str]:
-        """What to call each picture."""
-        return self._names
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: int) -> tuple["Image", int]:
-        """Picture `index` as an RGB image of PIL, and its label."""
-        return open_rgb(self.pictures[index], self.names[index]), int(self.labels[index])
-
-    def image(self, index: int) -> np.ndarray:
-        """Picture `index` as uint8 RGB `(height, width, 3)`."""
-        return np.asarray(self[index][0])
-
-    def subset(self, indices) -> "Split":
-        """The pictures at `indices`, in that order."""
-        return Split(
-            [self.pictures[i] for i in indices],
-            self.labels[np.asarray(indices, int)],
-            [self.names[i] for i in indices],
-        )
-
-    def fingerprint(self) -> str:
-        """A hash of the names and labels, in order: equal for the same split."""
-        digest = hashlib.sha256()
-        for name, label in zip(self.names, self.labels, strict=True):
-            digest.update(f"{name}\0{label}\n".encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()[:16]
-
-    def cached(self) -> "Split":
-        """The same pictures, decoded and kept in memory as uint8 arrays."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pictures = list(pool.map(self.image, range(len(self))))
-        return Split(pictures, self.labels, self.names)
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageData:
-    """A data set for classification.
-
-    Args:
-        name: its name or path.
-        train: what to train on.
-        test: what to judge on; disjoint from `train`.
-        label_names: names of the classes, in the order of their numbers; all different.
-        checked: whether every picture has been found readable; a bad one of a set that was not
-            checked stops the training, by name, when its turn comes.
-        skipped: pictures that were left out because they cannot be read, with the reasons.
-    """
-
-    name: str
-    train: Split
-    test: Split
-    label_names: tuple[str, ...]
-    checked: bool = True
-    skipped: tuple[Found, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_label_names(self.label_names, whose=f"The data set {self.name}")
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return len(self.label_names)
-
-
-def hold_out(split: Split, fraction: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
-    """Divides a split into training and held-out parts, class by class.
-
-    A function of the labels' order, `fraction` and `seed` alone; every class gives
-    `round(fraction * n)` pictures, at least one, to the held-out part.
-
-    Raises:
-        ValueError: a class has fewer than two pictures.
-    """
-    counts = collections.Counter(split.labels.tolist())
-    if lonely := [label for label, count in counts.items() if count < 2]:
-        raise ValueError(
-            "Each class needs at least two pictures, one to train on and one to hold out. "
-            f"{len(lonely)} of {len(counts)} classes have one, such as that of "
-            f"{split.names[split.labels.tolist().index(lonely[0])]}."
-        )
-    rng = np.random.default_rng(seed)
-    held = []
-    for label in sorted(counts):
-        members = rng.permutation(np.flatnonzero(split.labels == label))
-        held.extend(members[: max(1, round(fraction * len(members)))].tolist())
-    return split.subset(sorted({*range(len(split))} - {*held})), split.subset(sorted(held))

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from keras_mixer.data.files import Found, shown
-from keras_mixer.data.images import Split, UnreadableImageError, check_readable
+from keras_mixer.data.images import UnreadableImageError, check_readable
+from keras_mixer.data.splits import Split
 
 Look = Callable[[int, int, int], Any]
 

@@ -12,8 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_mixer.data.dataset import Dataset, Splits
-from keras_mixer.data.images import ImageData, Split, hold_out, open_rgb
+from keras_mixer.data.files import Note
+from keras_mixer.data.images import open_rgb
+from keras_mixer.data.names import check_class_names
 from keras_mixer.data.records import Part, Records
+from keras_mixer.data.splits import ImageData, Split, hold_out
 from keras_mixer.printable import one_line
 from keras_mixer.system_errors import raise_system_fault
 
@@ -24,7 +27,7 @@ NEEDS = (
 
 
 def load_tfds(
-    row: Dataset, data_dir: str | os.PathLike | None = None, *, dev: bool = False
+    row: Dataset, data_dir: str | os.PathLike | None = None, *, dev=False, whole=False
 ) -> ImageData:
     """Opens a data set of the catalog, prepared by TensorFlow Datasets; downloads it once.
 
@@ -37,6 +40,7 @@ def load_tfds(
             `~/tensorflow_datasets`.
         dev: train on the row's part of the training images and judge on the rest, as for the
             choice of a learning rate.
+        whole: evaluate on all images where no part is for that, and hold none out.
 
     Raises:
         ModuleNotFoundError: tensorflow-datasets is not installed; or TensorFlow, which preparing
@@ -59,15 +63,24 @@ def load_tfds(
 
     kept = (name for name in ("test", "validation") if name in sizes and is_labelled(name))
     judged_on = row.splits.test or next(kept, "")
-    if not judged_on:
-        train, test = hold_out(read(row.splits.train))
+    part = "test"
+    if not judged_on and whole:
+        test, part = read(row.splits.train), "all"
+        train = test.subset([])
+    elif not judged_on:
+        (train, test), part = hold_out(read(row.splits.train)), "held out"
         if dev:
             train, test = hold_out(train, 0.1, seed=1)
     elif dev:
         train, test = read(row.splits.dev_train), read(row.splits.dev)
     else:
         train, test = read(row.splits.train), read(judged_on)
-    return ImageData(row.name, train, test, tuple(names))
+    notes: tuple[Note, ...] = ()
+    try:
+        check_class_names(names, row.name)
+    except ValueError as error:  # Nobody can rename them.
+        notes = (Note(str(error), problem=False),)
+    return ImageData(row.name, train, test, tuple(names), part=part, notes=notes)
 
 
 def any_tfds(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
@@ -190,12 +203,14 @@ class RecordSplit(Split):
         parts: where the records stand.
         split: the split's name, for messages.
         indices: which of these records; all by default.
+        numbers: of each class the number that it gets, `(classes,)`; by default its own.
     """
 
-    def __init__(self, row: Dataset, parts: list[Part], split: str, indices=None):
+    def __init__(self, row: Dataset, parts: list[Part], split: str, indices=None, numbers=None):
         self.row = row
         self.parts = parts
         self.split = split
+        self.numbers = numbers
         self._records = Records(parts)
         every = range(len(self._records))
         self.indices = np.asarray(every if indices is None else indices, int)
@@ -223,7 +238,8 @@ class RecordSplit(Split):
 
     def _label(self, features: dict) -> int:
         label = self.row.label
-        return int(features[label][0] if isinstance(label, str) else label(features))
+        number = int(features[label][0] if isinstance(label, str) else label(features))
+        return number if self.numbers is None else int(self.numbers[number])
 
     def name(self, index: int) -> str:
         """What to call a picture in a message."""
@@ -261,11 +277,19 @@ class RecordSplit(Split):
         for part in self.parts:
             place = os.path.basename(part.path), part.skip, part.take, os.path.getsize(part.path)
             digest.update(repr(place).encode())
+        if self.numbers is not None:
+            digest.update(self.numbers.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
     def subset(self, indices) -> "RecordSplit":
         """The pictures at `indices`, in that order."""
-        return RecordSplit(self.row, self.parts, self.split, self.indices[np.asarray(indices, int)])
+        chosen = self.indices[np.asarray(indices, int)]
+        return RecordSplit(self.row, self.parts, self.split, chosen, self.numbers)
+
+    def renumbered(self, numbers: np.ndarray) -> "RecordSplit":
+        """The same images, class `i` as class `numbers[i]`."""
+        own = numbers if self.numbers is None else numbers[self.numbers]
+        return RecordSplit(self.row, self.parts, self.split, self.indices, own)
 
 
 class _Pictures(Sequence[bytes]):

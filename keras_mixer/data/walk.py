@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from keras_mixer.data.files import HIDDEN, SUFFIXES, Found, obstacle
+from keras_mixer.data.files import HIDDEN, Found, is_image, obstacle
 from keras_mixer.system_errors import PERMISSION, raise_system_fault
 
 
@@ -15,8 +15,8 @@ class Walk:
     folder and of the folders above it.
 
     - A path that is given itself is taken whatever it is called. Below folders what is hidden, by a
-      dot at the beginning of its name, and `__MACOSX` are left out; files that are not pictures by
-      name (.jpg, .jpeg, .png, .webp, .bmp, .gif) are counted in `passed_over`.
+      dot at the beginning of its name, and `__MACOSX` are skipped and counted in `hidden`; files
+      that are no images by name (`keras_mixer.data.SUFFIXES`) are counted in `passed_over`.
     - Links are followed: to a folder unless it is one that holds the link or that another link led
       to before, so that the walk ends. Such links, links to nothing, pipes, sockets, devices and
       folders that cannot be listed are found with a problem.
@@ -27,10 +27,10 @@ class Walk:
 
     def __init__(self, paths: Sequence[str | os.PathLike]):
         self.paths = [os.fsdecode(path) for path in paths]
-        self.passed_over = 0
+        self.passed_over = self.hidden = 0
 
     def __iter__(self) -> Iterator[Found]:
-        self.passed_over = 0
+        self.passed_over = self.hidden = 0
         followed: set[tuple[int, int]] = set()
         for given in self.paths:
             above: list[tuple[int, int]] = []  # The folders that the walk is in, outermost first.
@@ -54,12 +54,12 @@ class Walk:
                                 yield Found(path, "a link to a folder that another link led to")
                                 continue
                             followed.add(identity)
-                        inside = _entries(path)
+                        inside = self._entries(path)
                         above.append(identity)
                         waiting.append(inside)
                     elif (problem := obstacle(path)) is not None:
                         yield Found(path, problem)
-                    elif path == given or path.lower().endswith(SUFFIXES):
+                    elif path == given or is_image(path):
                         yield Found(path)
                     else:
                         self.passed_over += 1
@@ -67,10 +67,18 @@ class Walk:
                     raise_system_fault(error, path, own=PERMISSION)
                     yield Found(path, str(error.strerror))
 
+    def unused(self) -> str:
+        """What the iteration has not used so far, as text; empty where that is nothing."""
+        counts = {"files that are no images by name": self.passed_over}
+        counts["hidden files or folders"] = self.hidden
+        found = " and ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+        return found and f"not used: {found}"
 
-def _entries(folder: str) -> list[str]:
-    """Paths of a folder's entries that are not hidden, last first."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not entry.name.startswith(HIDDEN)]
-    names.sort(key=os.fsencode, reverse=True)
-    return [os.path.join(folder, name) for name in names]
+    def _entries(self, folder: str) -> list[str]:
+        """Paths of a folder's entries that are not hidden, last first."""
+        with os.scandir(folder) as entries:
+            found = [entry.name for entry in entries]
+        names = [name for name in found if not name.startswith(HIDDEN)]
+        self.hidden += len(found) - len(names)
+        names.sort(key=os.fsencode, reverse=True)
+        return [os.path.join(folder, name) for name in names]

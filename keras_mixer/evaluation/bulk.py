@@ -40,7 +40,8 @@ class BulkPredictions:
         path: the file.
         files: rows in it.
         bad: those that have an error in place of a prediction.
-        passed_over: files below the folders that are not pictures by name.
+        passed_over: files below the folders that are no images by name.
+        hidden: hidden files and folders, likewise.
         new: whether any of it was written by this call.
     """
 
@@ -48,6 +49,7 @@ class BulkPredictions:
     files: int
     bad: int
     passed_over: int
+    hidden: int
     new: bool
 
 
@@ -128,7 +130,8 @@ def predict_to_file(
                     "--output, or remove it to begin anew."
                 )
             journal.path.unlink(missing_ok=True)  # It was made into `output` just before a kill.
-            return BulkPredictions(output, was["files"], was["bad"], walk.passed_over, False)
+            counts = was["files"], was["bad"], walk.passed_over, walk.hidden
+            return BulkPredictions(output, *counts, new=False)
         if was is None:
             write_text(_about(output), json.dumps(about, indent=2) + "\n")
         standing = told(journal.go_on(files, batch_size))
@@ -148,7 +151,8 @@ def predict_to_file(
         done = {"files": standing.rows, "bad": standing.bad, "pictures": digest.hexdigest()}
         write_text(_about(output), json.dumps({**about, **done}, indent=2) + "\n")
         _complete(journal, columns, output, kind)
-    return BulkPredictions(output, standing.rows, standing.bad, walk.passed_over, True)
+    counts = standing.rows, standing.bad, walk.passed_over, walk.hidden
+    return BulkPredictions(output, *counts, new=True)
 
 
 def check_output(output: str | os.PathLike) -> None:
@@ -218,7 +222,8 @@ def _pictures(walk: Walk, digest) -> Iterator[Found]:
     files = map(hashed, walk)
     first = next(files, None)
     if first is None:
-        raise ValueError(f"There are no pictures in {', '.join(map(escaped, walk.paths))}.")
+        named = ", ".join(map(escaped, walk.paths))
+        raise ValueError(f"There are no pictures in {named}. {walk.unused()}".strip())
     return itertools.chain([first], files)
 
 

@@ -17,7 +17,7 @@ from keras_mixer.runs.begin import begun
 from keras_mixer.runs.bookkeeper import Bookkeeper
 from keras_mixer.runs.report import write_report
 from keras_mixer.runs.request import ANYWHERE, Place, Request
-from keras_mixer.runs.skipped import check_same_skipped, tell_skipped, write_skipped
+from keras_mixer.runs.skipped import check_same_skipped, tell_notes, tell_skipped, write_skipped
 from keras_mixer.runs.tensorboard import TensorBoard
 from keras_mixer.runs.trials import choose_rate, repeat
 from keras_mixer.training import Recipe, finetune
@@ -70,6 +70,8 @@ def run(
         if goes_on:
             say(f"run: going on with {path}")
             before = directory.read_config(path)
+            data = _as_begun(data, before)
+            config = _config(request, asked, place, data)
             check_same_skipped(path, data.skipped)
             kept = ("started", "training_seconds", "round_seconds")
             config |= {key: before[key] for key in kept if key in before}
@@ -128,7 +130,7 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
         )
 
     if request.sweep:
-        dev = place.load(request.data, callbacks, dev=True)
+        dev = place.load(request.data, callbacks, dev=True).in_order(data.label_names)
         if request.cache:
             dev = dataclasses.replace(dev, train=dev.train.cached())
         sweep = path / "sweep"
@@ -179,11 +181,23 @@ def _asked(request: Request) -> dict:
     return {**dataclasses.asdict(request), "backend": keras.backend.backend()}
 
 
+def _as_begun(data: ImageData, before: dict) -> ImageData:
+    """The data with its classes in the order that a run began with.
+
+    Earlier versions sorted names as text: 10 before 2.
+    """
+    for found in (data, data.in_order(sorted(data.label_names))):
+        if found.train.fingerprint() == before.get("train_fingerprint"):
+            return found
+    return data
+
+
 def _tell_data(data: ImageData, say) -> None:
     say(
         f"data: {len(data.train):,} images to train on, {len(data.test):,} held out, "
         f"{data.classes} classes"
     )
+    tell_notes(data, say)
     if not data.checked:
         say(
             "data: too many images to go through first; a bad one will stop the training by name. "

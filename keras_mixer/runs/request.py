@@ -87,7 +87,12 @@ class Place:
         object.__setattr__(self, "command", without_secrets(self.command))
 
     def load(self, name: str, callbacks=(), **options) -> ImageData:
-        """A data set as in `keras_mixer.data.load`, without the pictures that may be left out."""
+        """A data set as in `keras_mixer.data.load`, without the pictures that may be left out.
+
+        Raises:
+            ValueError: `output`, by default `runs`, is inside of the folder of data; or as `load`.
+        """
+        keras_mixer.data.check_outside(self.output or "runs", name)
         heard = [callback for callback in callbacks if isinstance(callback, RunCallback)]
 
         def look(done: int, of: int, bad: int) -> None:

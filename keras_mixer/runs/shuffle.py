@@ -10,7 +10,7 @@ from keras_mixer.models import permute_weights, shuffled
 from keras_mixer.printable import print_line
 from keras_mixer.runs.figures import save
 from keras_mixer.runs.request import ANYWHERE, Place
-from keras_mixer.runs.skipped import tell_skipped, write_skipped
+from keras_mixer.runs.skipped import tell_notes, tell_skipped, write_skipped
 from keras_mixer.runs.study import study
 from keras_mixer.runs.study_figures import disorder
 from keras_mixer.runs.trials import trial
@@ -95,6 +95,7 @@ def shuffle_study(
     """
     _check(models, recipe)
     data = place.load(data_name, callbacks)
+    tell_notes(data, say)
     tell_skipped(data, say)
     asked = {
         "data": data_name,

@@ -18,6 +18,12 @@ def tell_skipped(data: ImageData, say: Callable[[str], None]) -> None:
         )
 
 
+def tell_notes(data: ImageData, say: Callable[[str], None]) -> None:
+    """Says what was found as a data set was loaded, such as files that are not used."""
+    for note in data.notes:
+        say(f"data: {note.text}")
+
+
 def write_skipped(folder: pathlib.Path, skipped: Sequence[Found]) -> None:
     """Writes a row of path and reason for each; no file where there are none.
 

@@ -118,7 +118,7 @@ def test_other_models(judged, command, tmp_path):
     )
     code, out, err = command("factories_of_a_test:make", judged / "pictures", "--json")
     assert code == 0, err
-    assert (json.loads(out)["crop"], json.loads(out)["images"]) == ("resmall_crop", 4)
+    assert (json.loads(out)["crop"], json.loads(out)["images"]) == ("resmall_crop", 20)
 
 
 def test_real(judged, command, monkeypatch, tmp_path):

@@ -70,7 +70,7 @@ def test_a_mismatch_fails_and_keeps_the_file(run_command, saved, image_folder, t
     [
         (("mixer_b16", "--format", "onnx"), 2, "'mixer_b16' is neither a run directory nor a"),
         (("FILE", "--format", "onnx"), 2, "is no run, which would have pictures of its own: give"),
-        (("FILE", "--format", "onnx", "--images", "empty"), 2, "empty holds no pictures"),
+        (("FILE", "--format", "onnx", "--images", "empty"), 2, "empty holds no images"),
         (("FILE", "--format", "torch", "--quantize", "int8"), 1, "is not written in int8"),
     ],
 )

@@ -146,5 +146,5 @@ def test_without_pictures_that_can_be_read(command, mixed, tmp_path):
         os.mkfifo(tmp_path / "empty" / label / "pipe.png")
     code, _, err = command("finetune", "empty", *TRAINING, "--max-bad-images", "2")
     assert code == 1
-    assert "Of the class a, the class b no picture can be read" in err
+    assert "Of the class a, the class b no image can be read" in err
     assert not (tmp_path / "run").exists()

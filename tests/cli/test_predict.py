@@ -35,8 +35,8 @@ def test_a_folder_in_a_file_and_on_the_screen(command, tmp_path):
     code, out, err = command("pictures", "--output", "p.csv", "--batch-size", "8")
     assert code == 0, err
     assert out == (
-        "saved: p.csv, 21 files; 1 of them skipped, see the column error; passed over 1 that are "
-        "not pictures by name\n"
+        "saved: p.csv, 21 files; 1 of them skipped, see the column error; not used: 1 that are "
+        "no images by name\n"
     )
     with open("p.csv", newline="") as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}

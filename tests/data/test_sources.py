@@ -8,7 +8,7 @@ import pytest
 from sklearn import datasets
 
 from keras_mixer import data
-from keras_mixer.data import folder
+from keras_mixer.data import divide
 
 
 def test_digits_are_those_of_scikit_learn():
@@ -76,7 +76,7 @@ def empty(root):
     [
         (empty, "holds no class folders"),
         (lambda root: shutil.rmtree(root / "red"), "holds one class, 'blue'"),
-        (lambda root: (root / "none").mkdir(), "class folders without pictures: none"),
+        (lambda root: (root / "none").mkdir(), "class folders without images: none"),
         (
             lambda root: (root / "red" / "3.png").write_bytes(b""),
             r"1 of 20 images cannot be read.*Cannot read .*red/3\.png: not a picture",
@@ -143,7 +143,7 @@ def test_csv_of_paths_and_labels(image_folder):
         ("file,label\nblue/0.jpg,blue", "has no column path in its first line"),
         ("", "has no column label and none path"),
         ("path,label\nblue/0.jpg,", "line 2: a row needs a path, a label"),
-        ("path,label,split\nblue/0.jpg,blue,dev", "a split of train, val or test"),
+        ("path,label,split\nblue/0.jpg,blue,hold", "a split of train, test, val"),
         ("path,label\nblue/0.jpg,blue", "has 1 classes to train on; at least two"),
         (
             "path,label,split\nblue/0.jpg,blue,\nred/0.jpg,red,train\nred/1.png,pink,test",
@@ -198,6 +198,22 @@ def test_arrays(rng):
     assert given.label_names == ("0", "1", "2", "3")
 
 
+def test_arrays_of_different_sizes(rng):
+    """A list, a tuple, or an array of objects; as they are."""
+    shapes = [(4, 5), (6, 7, 3), (8, 9, 1), (5, 5, 3)] * 2
+    images = [rng.integers(0, 256, shape, dtype="uint8") for shape in shapes]
+    objects = np.empty(len(images), object)
+    objects[:] = images
+    for given in (images, tuple(images), objects):
+        loaded = data.from_arrays((given, [0, 1] * 4), (given, [0, 1] * 4))
+        for i, image in enumerate(images):
+            whole = image if image.ndim == 3 else image[..., None]
+            expected = np.broadcast_to(whole, (*whole.shape[:2], 3))
+            np.testing.assert_array_equal(loaded.train.image(i), expected)
+    cached = loaded.train.cached()
+    assert [p.shape[:2] for p in cached.pictures] == [shape[:2] for shape in shapes]
+
+
 BROKEN = np.zeros((3, 4, 4), "float32")
 BROKEN[1, 2, 3], BROKEN[2] = np.nan, np.inf
 
@@ -205,6 +221,19 @@ BROKEN[1, 2, 3], BROKEN[2] = np.nan, np.inf
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
+        (np.zeros((3, 4, 4, 4), "uint8"), np.zeros(3, int), r"image 0 must be uint8 .*\(4, 4, 4\)"),
+        (np.zeros((3, 4, 4, 2), "uint8"), np.zeros(3, int), "image 0 must be uint8 of shape"),
+        (
+            np.zeros((3, 3, 5, 4), "uint8"),
+            np.zeros(3, int),
+            r"Move the channels last: np\.moveaxis",
+        ),
+        (np.zeros((3, 4, 4, 3, 1), "uint8"), np.zeros(3, int), "image 0 must be uint8 of shape"),
+        (np.zeros((3, 0, 4, 3), "uint8"), np.zeros(3, int), "image 0 has no pixels"),
+        (np.zeros((0, 4, 4, 3), "uint8"), np.zeros(0, int), "there must be images"),
+        ([np.zeros((4, 4), "uint8"), np.zeros((4,), "uint8")], [0, 1], "image 1 must be uint8"),
+        (["a.png", "b.png"], [0, 1], "image 0 must be uint8"),
+        (np.zeros((), "uint8"), [0], "image 0 must be uint8"),
         (np.zeros((3, 4, 4)), np.zeros(3, int), "must be uint8 of shape"),
         (BROKEN, np.zeros(3, int), "arrays/train: image 1 holds numbers that are not finite"),
         (-BROKEN, np.zeros(3, int), "image 1 holds numbers that are not finite"),
@@ -230,7 +259,7 @@ def test_a_large_folder_is_not_gone_through_first(image_folder, monkeypatch):
     with pytest.raises(data.UnreadableImageError, match="1 of 21 images cannot be read"):
         data.load(image_folder)
     assert not data.load(image_folder, check=False).checked
-    monkeypatch.setattr(folder, "CHECKED_ON_LOAD", 20)
+    monkeypatch.setattr(divide, "CHECKED_ON_LOAD", 20)
     loaded = data.load(image_folder)
     assert not loaded.checked
     assert len(loaded.train) + len(loaded.test) == 21

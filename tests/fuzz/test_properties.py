@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keras_mixer import MixerSpec
 from keras_mixer.data import EvaluationBatches, ImageData, Split, TrainingBatches
-from keras_mixer.data.images import hold_out
+from keras_mixer.data.splits import hold_out
 from keras_mixer.evaluation.calibration import Calibration
 from keras_mixer.evaluation.fewshot import _choose
 from keras_mixer.export import metadata

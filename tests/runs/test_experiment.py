@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_mixer import SPECS, Mixer, data, evaluation, runs
-from keras_mixer.data.images import hold_out
+from keras_mixer.data.splits import hold_out
 from keras_mixer.runs import report
 from keras_mixer.training import RECIPES, Trained
 
