@@ -1,16 +1,19 @@
 """Each limit of a server exactly reached, passed by one and missed by one, with real requests."""
 
 import base64
+import itertools
 import json
+import types
 
 import numpy as np
 import pytest
 from PIL import Image
 from served import LABELS, encoded, running, served
 
-from keras_mixer import serving
+from keras_mixer import Patches, serving
 from keras_mixer.data import UnreadableImageError
 from keras_mixer.serving import read_upload
+from keras_mixer.serving.explain import WINDOWS, WITHOUT_PATCHES, window_of
 
 BYTES, PIXELS, BATCH = 20_000, 600, 4
 
@@ -131,3 +134,18 @@ def test_an_image_of_any_mode_is_counted_in_pixels(small):
     for mode in ("1", "L", "P", "RGB", "RGBA"):
         assert small.classify(encoded(Image.new(mode, (30, 20)))).status_code == 200
         assert small.classify(encoded(Image.new(mode, (30, 21)))).status_code == 422
+
+
+@pytest.mark.parametrize("patch", [(2, 3), (3, 2), None])
+def test_windows_of_an_explanation_are_the_smallest_that_are_not_too_many(patch):
+    """Along each side, of whole patches where these are known."""
+    layers = [Patches(patch)] if patch else []
+    most, units = (WINDOWS, patch) if patch else (WITHOUT_PATCHES, (1, 1))
+    for sides in itertools.product((1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65), repeat=2):
+        size = tuple(side * unit for side, unit in zip(sides, units, strict=True))
+        model = types.SimpleNamespace(layers=layers)
+        window = window_of(types.SimpleNamespace(model=model, image_size=size))
+        for whole, part, unit in zip(size, window, units, strict=True):
+            assert part % unit == 0
+            assert -(-whole // part) <= most
+            assert part == unit or -(-whole // (part - unit)) > most

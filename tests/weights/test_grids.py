@@ -112,3 +112,34 @@ def test_expansion_of_oblong_patches_has_a_tile_for_each_part_of_the_image(
     ]
     expected = np.mean([model.predict(tile, verbose=0) for tile in tiles], axis=0)
     np.testing.assert_allclose(large.predict(images, verbose=0), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("of_spec", "of_file", "wanted", "taken_for"),
+    [
+        ((1, 4), (1, 4), (1, 4), (1, 4)),  # As wanted, though 4 tokens may be a square.
+        ((1, 4), (1, 4), (4, 1), (4, 1)),  # As wanted, before the architecture's own.
+        ((1, 4), (1, 4), (1, 8), (1, 4)),  # The architecture's own, before a square.
+        ((2, 3), (2, 2), (4, 6), (2, 2)),  # A square, where it can be nothing else.
+    ],
+    ids=str,
+)
+def test_the_grid_of_a_file_that_does_not_tell_it(
+    of_spec, of_file, wanted, taken_for, rng, randomize, tmp_path
+):
+    patch = (2, 3)
+
+    def pixels(grid):
+        return tuple(n * p for n, p in zip(grid, patch, strict=True))
+
+    spec = MixerSpec("oblong", patch, 2, 4, 3, 5, pixels(of_spec))
+    model = randomize(Mixer(spec, weights=None, classes=3, input_shape=(*pixels(of_file), 3)))
+    model.save_weights(tmp_path / "m.weights.h5")
+    loaded = Mixer(
+        spec,
+        weights=tmp_path / "m.weights.h5",
+        classes=3,
+        input_shape=(*pixels(wanted), 3),
+        resolution="interpolate",
+    )
+    assert_interpolated(mixing_of(loaded), mixing_of(model), taken_for, wanted, rng)
