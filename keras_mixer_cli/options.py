@@ -36,7 +36,7 @@ def is_run(target: str) -> bool:
 
 
 class RunDirectory(click.Path):
-    """A directory that exists, or `hf://user/name[@revision]`, a run on the Hugging Face hub."""
+    """The directory of a run, or `hf://user/name[@revision]`, a run on the Hugging Face hub."""
 
     def __init__(self) -> None:
         super().__init__(exists=True, file_okay=False)
@@ -44,6 +44,15 @@ class RunDirectory(click.Path):
     def convert(self, value, param, ctx):
         if isinstance(value, str) and value.startswith("hf://"):
             return value
+        if isinstance(value, str) and os.path.isfile(value):
+            run = os.path.dirname(value) or "."
+            there = os.path.isfile(os.path.join(run, "run.json"))
+            self.fail(
+                f"{value!r} is a file, and the directory of a run is asked for"
+                + (f": give {run!r}." if there else ", as `keras-mixer finetune` writes it."),
+                param,
+                ctx,
+            )
         return super().convert(value, param, ctx)
 
 

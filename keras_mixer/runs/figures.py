@@ -154,7 +154,18 @@ def samples(
 
 
 def save(figure: "Figure", path: pathlib.Path) -> None:
-    """Writes a figure as PNG."""
+    """Writes a figure as PNG; its titles and legends may have names in them from anywhere."""
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+    from matplotlib.legend import Legend
+
+    texts = [text for part in figure.findobj(FigureBase) for text in part.texts]
+    texts += [text for legend in figure.findobj(Legend) for text in legend.get_texts()]
+    texts += [axes.title for axes in figure.findobj(Axes)]
+    for text in texts:
+        text.set_parse_math(False)  # A dollar sign begins no formula.
+        lines = (_in_the_font(line[:200]) for line in text.get_text().split("\n"))
+        text.set_text("\n".join(lines))
     with in_one_step(path) as temporary:
         figure.savefig(temporary, format="png", dpi=160, bbox_inches="tight")
 
@@ -166,16 +177,21 @@ def drawable(label_names, limit: int) -> list[str]:
     controls would turn the rest of a caption around. A name that loses characters is told apart by
     its number.
     """
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    known = get_font(findfont(FontProperties())).get_charmap()
 
     def draw(number: int, name: str) -> str:
         name = " ".join(name.split())
-        text = "".join(c if c.isprintable() and ord(c) in known else "\ufffd" for c in name)
+        text = _in_the_font(name)
         if text != name or not text:
             text = f"#{number} {text}"
         head = limit * 2 // 3
         return text if len(text) <= limit else f"{text[:head]}…{text[head + 1 - limit :]}"
 
     return [draw(number, name) for number, name in enumerate(label_names)]
+
+
+def _in_the_font(text: str) -> str:
+    """A line in which what cannot be drawn is a box."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    known = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(c if c.isprintable() and ord(c) in known else "\ufffd" for c in text)

@@ -254,6 +254,19 @@ def test_a_damaged_run_is_named(run_command, tmp_path, content):
     assert "Traceback" not in out + err
 
 
+def test_a_file_where_a_run_is_asked_for(trained, run_command, image_folder, tmp_path):
+    shutil.copy(trained / "model.keras", tmp_path / "alone.keras")
+    for file, advice in (
+        (trained / "model.keras", f"a run is asked for: give '{trained}'."),
+        ("alone.keras", "a run is asked for, as `keras-mixer finetune` writes it."),
+    ):
+        for command in (("predict", file, image_folder), ("push", file, "hf://a/b")):
+            code, _, err = run_command(*command)
+            assert code == 2
+            assert f"Error: Invalid value for 'RUN': '{file}' is a file, and" in err
+            assert advice in err
+
+
 def test_debug_shows_the_traceback(run_command):
     with pytest.raises(FileNotFoundError):
         run_command("evaluate", ".", "--debug")

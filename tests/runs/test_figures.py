@@ -1,13 +1,17 @@
 """The figures of a run, against scikit-learn."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from hostile_names import HOSTILE as HOSTILE_NAMES
+from PIL import Image
 from runs.judged import HISTORY, HOSTILE, ROW, judged
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from keras_mixer.data import Split
 from keras_mixer.evaluation import predicted_classes
-from keras_mixer.runs import figures
+from keras_mixer.runs import figures, study_figures
 
 
 def shares(figure):
@@ -170,3 +174,21 @@ def test_names_that_can_be_drawn():
     assert got[7] == "WWWWWWWWWWWWW…WWWWWW"
     assert got[10] == "#10 "
     assert max(map(len, got)) == 20
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*HOSTILE_NAMES.values(), "$x^2$ and \\frac{", "日本", "n" * 10_000],
+    ids=lambda n: ascii(n)[:20],
+)
+def test_names_in_titles_and_legends_of_studies(name, tmp_path):
+    """Warnings are errors: of a glyph that is not there, of a formula that is none."""
+    row = SimpleNamespace(
+        model=name, history=[(1, 0.5), (2, 0.75)], top_1=0.75, training_seconds=2.0, inference=3.0
+    )
+    cost = study_figures.tradeoff([row, row], "training_seconds", f"{name}: top-1\n({name})")
+    curves = {(name, "in order"): [(1, 0.5)], (name, "in disorder"): [(1, 0.25)]}
+    for number, figure in enumerate((cost, study_figures.disorder(curves, name))):
+        figures.save(figure, tmp_path / f"{number}.png")
+        with Image.open(tmp_path / f"{number}.png") as image:
+            assert max(image.size) < 10_000
