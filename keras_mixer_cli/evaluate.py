@@ -10,7 +10,7 @@ import re
 
 import click
 
-from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.options import is_run, not_taken, on_a_backend
 from keras_mixer_cli.reading import load_data, max_bad_images
 
 MANY_CLASSES = 50  # Beyond, only the worst ones are shown one by one.
@@ -154,8 +154,11 @@ def _check_target(target: str, data: str | None, weights: str | None) -> None:
             raise click.UsageError(f"{target} has its own weights: leave out --weights.")
     elif ":" not in target and target not in SPECS:  # Other models get a head that knows nothing.
         raise click.BadParameter(
-            f"{target!r} is neither a run directory nor a .keras or .npz file that exists, nor "
-            f"package.module:factory, nor a Mixer: {', '.join(SPECS)}.",
+            not_taken(
+                target,
+                "the directory of a run, hf://user/name[@revision], a .keras or .npz file, "
+                "package.module:factory, or a Mixer by name with --weights",
+            ),
             param_hint="TARGET",
         )
     elif target in SPECS and weights is None:
