@@ -11,7 +11,7 @@ import click
 
 from keras_mixer_cli.evaluated import load_for
 from keras_mixer_cli.numbers import Whole
-from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.options import is_run, not_taken, on_a_backend
 from keras_mixer_cli.printing import echo, echo_json, finite
 from keras_mixer_cli.reading import max_bad_images
 
@@ -144,8 +144,11 @@ def _check_target(target: str, data: str | None, weights: str | None) -> None:
             raise click.UsageError(f"{target} has its own weights: leave out --weights.")
     elif ":" not in target and target not in SPECS:  # Other models get a head that knows nothing.
         raise click.BadParameter(
-            f"{target!r} is neither a run directory nor a .keras or .npz file that exists, nor "
-            f"package.module:factory, nor a Mixer: {', '.join(SPECS)}.",
+            not_taken(
+                target,
+                "the directory of a run, hf://user/name[@revision], a .keras or .npz file, "
+                "package.module:factory, or a Mixer by name with --weights",
+            ),
             param_hint="TARGET",
         )
     elif target in SPECS and weights is None:

@@ -7,13 +7,13 @@ import pathlib
 import click
 
 from keras_mixer_cli.numbers import Real, Whole
-from keras_mixer_cli.options import is_run, on_a_backend
+from keras_mixer_cli.options import Target, on_a_backend
 from keras_mixer_cli.printing import echo
 from keras_mixer_cli.reading import load_own, load_pictures, max_bad_images
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", type=Target(files=True))
 @click.option(
     "--format",
     "format_name",
@@ -81,12 +81,6 @@ def export(
     from keras_mixer_cli.find_model import find_model
     from keras_mixer_cli.tables import percent, show
 
-    if not (is_run(target) or (target.endswith(".keras") and os.path.isfile(target))):
-        raise click.BadParameter(
-            f"{target!r} is neither a run directory nor a .keras file that exists, nor "
-            "hf://user/name.",
-            param_hint="TARGET",
-        )
     row = format_named(format_name, quantize)
     found = find_model(target)
     if images:

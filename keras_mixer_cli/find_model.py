@@ -12,8 +12,13 @@ import keras
 from keras_mixer import runs
 from keras_mixer.data import DATASETS
 from keras_mixer.models import build_by_name, unknown_model
-from keras_mixer_cli.options import is_run
+from keras_mixer_cli.options import is_run, not_taken
 from keras_mixer_cli.printing import echo
+
+TAKEN = (
+    "the directory of a run, hf://user/name[@revision], a .keras file, package.module:factory, or "
+    "the name of a model (keras-mixer models) with its weights"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +88,8 @@ def find_model(
                 f"{target} has its own weights and size: leave out --weights and --image-size."
             )
     else:
+        if unknown_model(target):
+            raise click.BadParameter(not_taken(target, TAKEN), param_hint="TARGET")
         check_model_name(target)
         if weights is None and ":" not in target:  # A factory may have its own.
             raise click.UsageError(

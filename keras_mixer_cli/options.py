@@ -35,25 +35,35 @@ def is_run(target: str) -> bool:
     return target.startswith("hf://") or os.path.isdir(target)
 
 
-class RunDirectory(click.Path):
-    """The directory of a run, or `hf://user/name[@revision]`, a run on the Hugging Face hub."""
+def not_taken(target: str, takes: str) -> str:
+    """What a target is that a command does not take, and what it takes."""
+    what = "is a file of another kind" if os.path.isfile(target) else "does not exist"
+    folder = os.path.dirname(target) or "."
+    inside = target.endswith(".keras") and os.path.isfile(os.path.join(folder, "run.json"))
+    return f"{target!r} {what}. It takes {takes}." + (f" The run is {folder}." if inside else "")
 
-    def __init__(self) -> None:
-        super().__init__(exists=True, file_okay=False)
+
+class Target(click.ParamType):
+    """A directory, `hf://user/name[@revision]`, a run on the Hugging Face hub, or a `.keras` file.
+
+    Args:
+        files: `bool`. Whether a `.keras` file is taken, too.
+    """
+
+    name = "target"
+
+    def __init__(self, *, files: bool):
+        self.files = files
 
     def convert(self, value, param, ctx):
-        if isinstance(value, str) and value.startswith("hf://"):
+        if is_run(value) or (self.files and value.endswith(".keras") and os.path.isfile(value)):
             return value
-        if isinstance(value, str) and os.path.isfile(value):
-            run = os.path.dirname(value) or "."
-            there = os.path.isfile(os.path.join(run, "run.json"))
-            self.fail(
-                f"{value!r} is a file, and the directory of a run is asked for"
-                + (f": give {run!r}." if there else ", as `keras-mixer finetune` writes it."),
-                param,
-                ctx,
-            )
-        return super().convert(value, param, ctx)
+        more = ", a .keras file" if self.files else ""
+        return self.fail(
+            not_taken(value, f"the directory of a run{more} or hf://user/name[@revision]"),
+            param,
+            ctx,
+        )
 
 
 class Several(click.Command):

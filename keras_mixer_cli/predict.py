@@ -5,7 +5,7 @@ import itertools
 import click
 
 from keras_mixer_cli.numbers import Whole
-from keras_mixer_cli.options import RunDirectory, on_a_backend
+from keras_mixer_cli.options import Target, on_a_backend
 from keras_mixer_cli.printing import echo, echo_json
 from keras_mixer_cli.reading import load_pictures
 
@@ -13,7 +13,7 @@ AT_ONCE = 1000  # Pictures in a table on the screen; more belong into a file.
 
 
 @click.command()
-@click.argument("run", type=RunDirectory())
+@click.argument("run", type=Target(files=True))
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True))
 @click.option("--top", type=Whole(), default=3, show_default=True, help="Most probable classes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each image.")
@@ -37,7 +37,8 @@ def predict(
 ) -> None:
     """Classify IMAGES, pictures or folders of them, with the model of RUN.
 
-    RUN is a directory or hf://user/name[@revision].
+    RUN is the directory of a run, hf://user/name[@revision] or a .keras file, whose classes have
+    numbers.
 
     Without --output they are printed, up to 1,000. With it, any number is written to a file, a row
     for each; a file that cannot be read has its reason in the column `error`.
@@ -49,14 +50,15 @@ def predict(
         return
     if as_json:
         raise click.UsageError("--json and --output exclude each other; see --output x.jsonl.")
-    from keras_mixer import data, evaluation, runs
+    from keras_mixer import data, evaluation
     from keras_mixer_cli.counting import Counting
+    from keras_mixer_cli.find_model import find_model
 
     evaluation.check_output(output)
-    trained = runs.load_run(run)
+    trained = find_model(run)
     with Counting(data.Walk(images)) as progress:
         written = evaluation.predict_to_file(
-            trained.load_model(),
+            trained.model,
             images,
             output,
             label_names=trained.label_names,
@@ -81,10 +83,11 @@ def _print(run, images, top, as_json, batch_size, max_bad) -> None:
     """Prints what a model says of up to a thousand pictures."""
     import numpy as np
 
-    from keras_mixer import data, evaluation, runs
+    from keras_mixer import data, evaluation
+    from keras_mixer_cli.find_model import find_model
     from keras_mixer_cli.tables import percent, show
 
-    trained = runs.load_run(run)
+    trained = find_model(run)
     walk = data.Walk(images)
     found = list(itertools.islice(walk, AT_ONCE + 1))
     if len(found) > AT_ONCE:
@@ -99,16 +102,17 @@ def _print(run, images, top, as_json, batch_size, max_bad) -> None:
     split = load_pictures(found, max_bad)
     images = split.pictures
     probabilities = evaluation.predict(
-        trained.load_model(),
+        trained.model,
         split,
         crop=trained.crop,
         batch_size=batch_size,
         verbose=0,
     )
+    names = trained.label_names or tuple(map(str, range(probabilities.shape[1])))
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     if as_json:
         for image, scores, order in zip(images, probabilities, best, strict=True):
-            ranked = {trained.label_names[i]: float(scores[i]) for i in order}
+            ranked = {names[i]: float(scores[i]) for i in order}
             echo_json({"image": image, "probabilities": ranked})
         return
     show(
@@ -117,7 +121,7 @@ def _print(run, images, top, as_json, batch_size, max_bad) -> None:
         [
             (
                 data.escaped(image),
-                *(f"{trained.label_names[i]} {percent(scores[i])}" for i in order),
+                *(f"{names[i]} {percent(scores[i])}" for i in order),
             )
             for image, scores, order in zip(images, probabilities, best, strict=True)
         ],

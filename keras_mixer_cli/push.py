@@ -2,12 +2,12 @@
 
 import click
 
-from keras_mixer_cli.options import RunDirectory, on_a_backend
+from keras_mixer_cli.options import Target, on_a_backend
 from keras_mixer_cli.printing import echo
 
 
 @click.command()
-@click.argument("run", type=RunDirectory())
+@click.argument("run", type=Target(files=False))
 @click.argument("target")
 @click.option("--private", is_flag=True, help="Make a new repository private.")
 @click.option("--revision", help="Branch of the hub, made if need be. Default: main.")

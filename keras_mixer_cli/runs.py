@@ -3,7 +3,7 @@
 import click
 
 from keras_mixer_cli.options import on_a_backend
-from keras_mixer_cli.printing import echo_json
+from keras_mixer_cli.printing import echo, echo_json
 
 
 @click.command()
@@ -11,21 +11,28 @@ from keras_mixer_cli.printing import echo_json
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one line for each run.")
 @on_a_backend
 def runs(directory, as_json) -> None:
-    """Compare the runs in DIRECTORY, the best first."""
+    """Compare the runs in DIRECTORY, the best first.
+
+    A run whose run.json is damaged is skipped, with a line on stderr.
+    """
     from keras_mixer import runs as library
     from keras_mixer_cli.tables import show
 
-    found = []
+    found, damaged = [], 0
     for path in library.find_runs(directory):
-        config = library.read_config(path)
         try:
+            config = library.read_config(path)
             top_1 = float(config.get("metrics", {}).get("top_1", -1))
             found.append((top_1, path, config, _row(path, config)))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path / 'run.json'} is damaged: it does not tell what a run tells "
-                f"({type(error).__name__}: {error}). Remove that folder, or mend the file."
-            ) from error
+            # A whole object that tells other things, or no object at all.
+            reason = str(error)
+            if not reason.startswith(str(path)):
+                reason = f"{path / 'run.json'} is damaged: {type(error).__name__}: {error}."
+            echo(f"skipped: {reason} Remove that folder, or repair the file.", err=True)
+            damaged += 1
+    if damaged and not found:
+        raise click.ClickException(f"No run in {directory} can be read.")
     if not found:
         raise click.BadParameter(f"{directory} holds no runs.", param_hint="DIRECTORY")
     found.sort(key=lambda run: -run[0])

@@ -97,8 +97,8 @@ def _load(target: str, model: str | None, gelu: str | None, head: bool):
         return find_model(target).model, None, "resmall_crop"
     if model not in keras_mixer.SPECS:
         raise click.BadParameter(
-            f"{target} is no run directory, so its architecture must be named, one of: "
-            f"{', '.join(keras_mixer.SPECS)}. Received: {model or 'nothing'}",
+            f"{target} is no run directory and no .keras file. With weights its architecture must "
+            f"be named, one of: {', '.join(keras_mixer.SPECS)}. Received: {model or 'nothing'}",
             param_hint="--model",
         )
     net = keras_mixer.Mixer(

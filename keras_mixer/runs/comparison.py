@@ -84,12 +84,12 @@ def compare(
     }
     with study(place, f"compare-{first.recipe.name}", asked, say) as (path, config):
         runs: dict[str, Run] = {}
+        done = {name: finished_run(one, path / _file(name)) for name, one in requests.items()}
         _check_buildable(requests, place, say)
         for name, request in requests.items():
             say(f"compare: training {name}")
             own = dataclasses.replace(place, output=path / _file(name), resume=False, new=False)
-            done = finished_run(request, path / _file(name))
-            runs[name] = done or run(request, own, say=say, callbacks=callbacks)
+            runs[name] = done[name] or run(request, own, say=say, callbacks=callbacks)
         _check_same_data(runs)
         say("compare: measuring throughput")
         factories = {name: runs[name].load_model for name in requests}

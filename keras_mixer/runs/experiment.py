@@ -158,18 +158,33 @@ def _work(request, place, path, config, recipe, data, say, callbacks) -> None:
     directory.finish_run(path, model, config, data.label_names)
 
 
+class DamagedRunError(ValueError):
+    """A finished run of a study cannot be read."""
+
+
 def finished_run(request: Request, path: pathlib.Path) -> directory.Run | None:
     """The finished run of a request in a directory, or `None` where there is no finished one.
 
     Raises:
+        DamagedRunError: what is there cannot be read, or lacks what a finished run tells.
         ValueError: it is one of another request.
     """
-    try:
-        found = directory.load_run(path)
-    except FileNotFoundError:
+    if not (path / directory.RUN).is_file():
         return None
+    try:
+        config = directory.read_config(path)
+        if not config.get("finished"):
+            return None
+        found = directory.load_run(path)
+        metrics, recipe = config["metrics"], config["recipe"]
+        told = metrics["top_1"], metrics["training_seconds"], metrics["test_images"]
+        list(map(float, (*told, recipe["learning_rate"], recipe["batch_size"])))
+        config["round_seconds"], config["train_fingerprint"], config["test_fingerprint"]
+    except (FileNotFoundError, LookupError, TypeError, ValueError) as error:
+        reason = str(error) if str(path) in str(error) else f"{path / directory.RUN} lacks {error}."
+        raise DamagedRunError(f"{reason} Remove {path}, and it is trained again.") from error
     asked = json.loads(json.dumps(_asked(request)))
-    if different := list(differences(found.config["request"], asked)):
+    if different := list(differences(found.config.get("request"), asked)):
         raise ValueError(
             f"{path} holds a run of another request: {'; '.join(different)}. Give the same options "
             "to go on, or choose another --output."

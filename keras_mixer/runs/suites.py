@@ -10,7 +10,7 @@ import keras
 from keras_mixer.data import DATASETS
 from keras_mixer.printable import print_line
 from keras_mixer.runs.directory import STUDY, Run, write_config
-from keras_mixer.runs.experiment import finished_run, run
+from keras_mixer.runs.experiment import DamagedRunError, finished_run, run
 from keras_mixer.runs.request import ANYWHERE, Place, Request
 from keras_mixer.runs.study import study
 
@@ -135,8 +135,9 @@ def run_suite(
 ) -> tuple[pathlib.Path, SuiteResult]:
     """Trains and judges a model on every data set of a suite, each in a run of its own.
 
-    What cannot be had, because it is to be downloaded by hand or there is no network, is skipped,
-    said, and marks the means as partial. A suite that was cut short goes on where it stands.
+    What cannot be had, because it is to be downloaded by hand, there is no network or the run that
+    is there is damaged, is skipped, said, and marks the means as partial. A suite that was cut
+    short goes on where it stands.
 
     Args:
         suite: a row of `SUITES`, or of your own.
@@ -166,8 +167,12 @@ def run_suite(
                 results.append(TaskResult(task, group, skipped="not asked for"))
                 continue
             request, folder = requests[task], path / task.replace("/", "_").replace(":", ".")
-            done = finished_run(request, folder)  # Its images need not be there any more.
-            if done is None and (reason := _unavailable(request, place)):
+            try:
+                done = finished_run(request, folder)  # Its images need not be there any more.
+                reason = None if done else _unavailable(request, place)
+            except DamagedRunError as error:
+                done, reason = None, str(error)
+            if reason is not None:
                 say(f"{suite.name}: SKIPPED {task}: {reason}")
                 results.append(TaskResult(task, group, skipped=reason))
                 complete = False  # It can be done later.

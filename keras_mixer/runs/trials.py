@@ -83,7 +83,7 @@ def trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, trai
     """Top-1 and history of a training, from its result where it has been done already.
 
     Raises:
-        ValueError: that is of another recipe, seed or data.
+        ValueError: that is of another recipe, seed or data, or damaged.
     """
     result = folder / "result.json"
     made_of = {
@@ -94,7 +94,13 @@ def trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, trai
     }
     made_of = json.loads(json.dumps(made_of))  # As it is read again.
     if result.is_file():
-        content = read_json(result)
+        try:
+            content = read_json(result)
+            float(content["top_1"]), content["made_of"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{result} is damaged: {error} Remove it, and this training is done again."
+            ) from error
         if different := list(differences(content.get("made_of"), made_of)):
             raise ValueError(
                 f"{result} is of another training: {'; '.join(different)}. Remove {folder}, or "

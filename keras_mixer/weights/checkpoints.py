@@ -5,6 +5,7 @@ one training, options and scores; and what wraps a model while it trains puts it
 all of the model's (`module.`, `_orig_mod.`, `model.`). Whatever is decided here is told.
 """
 
+import collections
 import os
 import sys
 import zipfile
@@ -23,12 +24,15 @@ _OWN = ("stem.", "blocks.")  # How names of timm's Mixer begin.
 _INNER = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 # Of the standard library only these are taken for options and scores; others may run something.
 _PLAIN = {
-    *("argparse.Namespace", "types.SimpleNamespace", "collections.defaultdict", "uuid.UUID"),
-    *("collections.deque", "decimal.Decimal", "fractions.Fraction"),
+    *("argparse.Namespace", "types.SimpleNamespace", "uuid.UUID", "decimal.Decimal"),
+    *(f"builtins.{kind}" for kind in ("bool", "dict", "float", "int", "list", "str", "tuple")),
     *(f"datetime.{name}" for name in ("date", "datetime", "time", "timedelta", "timezone")),
     *(f"pathlib.{kind}" for kind in ("Path", "PosixPath", "WindowsPath", "PurePosixPath")),
     *(f"pathlib._local.{kind}" for kind in ("PosixPath", "WindowsPath", "PurePosixPath")),
 }
+
+
+_DICT = "collections.defaultdict"
 
 
 class _Inert:
@@ -42,6 +46,13 @@ class _Inert:
 
     def __setstate__(self, state):
         pass
+
+
+class _InertDict:
+    """The same for classes that may be dictionaries, as many of configurations are."""
+
+    def __new__(cls, *args, **kwargs):
+        return collections.OrderedDict()
 
 
 def read_pth(path: str | os.PathLike) -> tuple[dict[str, dict[str, Any]], str]:
@@ -66,7 +77,10 @@ def read_pth(path: str | os.PathLike) -> tuple[dict[str, dict[str, Any]], str]:
     try:
         others = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipped else []
         inert = sorted(name for name in others if not _is_of_python(name))
-        stand_ins = [(_Inert, name) for name in sorted({*_PLAIN, *inert})]
+        stand_ins = [
+            (_Inert if name in _PLAIN or name.startswith("numpy.") else _InertDict, name)
+            for name in (*_PLAIN, _DICT, *inert)
+        ]
         with torch.serialization.safe_globals(stand_ins):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except FileNotFoundError:
@@ -86,7 +100,7 @@ def read_pth(path: str | os.PathLike) -> tuple[dict[str, dict[str, Any]], str]:
 
 def _is_of_python(name: str) -> bool:
     """Whether a name in a file is of the standard library, and none of the plain ones."""
-    return name.partition(".")[0] in sys.stdlib_module_names and name not in _PLAIN
+    return name.partition(".")[0] in sys.stdlib_module_names and name not in (*_PLAIN, _DICT)
 
 
 def _state_dicts(content, name: str, is_tensor) -> Iterator[tuple[str, dict]]:

@@ -20,7 +20,11 @@ from keras_mixer.weights.registry import WEIGHTS, WeightsRecord, find
 
 TORCH = (".pth", ".pt", ".bin")
 SUFFIXES = (".keras", ".h5", ".npz", ".safetensors", *TORCH)
-FORMATS = ".keras, .weights.h5, .npz, .safetensors or .pth"
+_TAKEN = (
+    "It takes .keras, .weights.h5, .npz, .safetensors or .pth files, told by their names, and "
+    "directories of finished runs, which hold model.keras. A PyTorch checkpoint of another name is "
+    "read as NAME.pth."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,11 +92,7 @@ def open_weights(weights: str | os.PathLike, spec: MixerSpec) -> Iterator[Weight
         return
     if not published and os.path.exists(name):
         what = "a folder without model.keras" if os.path.isdir(name) else "a file of another format"
-        raise ValueError(
-            f"`weights` names {what}: {name}. It takes {FORMATS} files, told by their names, and "
-            "directories of finished runs, which hold model.keras. A PyTorch checkpoint of another "
-            "name is read as NAME.pth."
-        )
+        raise ValueError(f"`weights` names {what}: {name}. {_TAKEN}")
     record = find(name, spec.name)
     path = fetch(record.url, record.file_name, check=check_file)
     with open_file(path) as opened:
@@ -120,6 +120,8 @@ def open_file(path: str | os.PathLike) -> Iterator[Weights]:
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "does not exist"
         raise FileNotFoundError(f"`weights` names a file that {what}: {path}")
+    if not path.removesuffix(".part").endswith(SUFFIXES):  # `.part`: not moved into place yet.
+        raise ValueError(f"`weights` names a file of another format: {path}. {_TAKEN}")
     with contextlib.ExitStack() as stack:
         try:
             opened = _open(path, part, stack)
@@ -166,7 +168,7 @@ def split_part(name: str) -> tuple[str, str | None]:
 
 
 def _open(path: str, part: str | None, stack: contextlib.ExitStack) -> Weights:
-    suffix = pathlib.Path(path.removesuffix(".part")).suffix  # `.part`: not moved into place yet
+    suffix = pathlib.Path(path.removesuffix(".part")).suffix
     if suffix in (".keras", ".h5"):
         try:
             if suffix == ".h5":

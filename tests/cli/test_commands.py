@@ -168,7 +168,7 @@ def test_models_lists_every_spec(run_command):
         (["runs", "."], 2, ". holds no runs"),
         (["finetune", "digits", "--backend", "theano"], 2, "'theano' is not one of"),
         (["finetune"], 2, "Missing argument 'DATA'"),
-        (["evaluate", "nowhere"], 2, "'nowhere' is neither a run directory nor"),
+        (["evaluate", "nowhere"], 2, "'nowhere' does not exist. It takes the directory of a run"),
         (["predict", "."], 2, "Missing argument 'IMAGES...'"),
         (["evaluate", "."], 1, "not the directory of a run: it has no run.json"),
         (["finetune", "digits", "--weights", "imagenet"], 1, "were never published for mixer_ti4"),
@@ -249,22 +249,24 @@ def test_a_damaged_run_is_named(run_command, tmp_path, content):
     (tmp_path / "some" / "run" / "run.json").write_text(content)
     code, out, err = run_command("runs", "some")
     assert code == 1
-    (line,) = (line for line in err.splitlines() if line.startswith("Error: "))
+    (line,) = (line for line in err.splitlines() if line.startswith("skipped: "))
     assert "some/run/run.json" in line
+    assert err.splitlines()[-1] == "Error: No run in some can be read."
     assert "Traceback" not in out + err
-
-
-def test_a_file_where_a_run_is_asked_for(trained, run_command, image_folder, tmp_path):
-    shutil.copy(trained / "model.keras", tmp_path / "alone.keras")
-    for file, advice in (
-        (trained / "model.keras", f"a run is asked for: give '{trained}'."),
-        ("alone.keras", "a run is asked for, as `keras-mixer finetune` writes it."),
-    ):
-        for command in (("predict", file, image_folder), ("push", file, "hf://a/b")):
-            code, _, err = run_command(*command)
-            assert code == 2
-            assert f"Error: Invalid value for 'RUN': '{file}' is a file, and" in err
-            assert advice in err
+    for name, top_1 in (("a", 0.25), ("z", 0.75)):  # Before it and behind it.
+        (tmp_path / "some" / name).mkdir()
+        metrics = {"top_1": top_1, "training_seconds": 3.0}
+        recipe = {"steps": 20, "learning_rate": 0.1}
+        config = {"finished": True, "seed": 0, "recipe": recipe, "metrics": metrics}
+        (tmp_path / "some" / name / "run.json").write_text(json.dumps(config))
+    code, out, err = run_command("runs", "some", "--json")
+    assert code == 0
+    assert [json.loads(row)["path"] for row in out.splitlines()] == ["some/z", "some/a"]
+    assert line in err.splitlines()
+    code, out, err = run_command("runs", "some")
+    assert code == 0
+    assert "some: 2 runs" in out
+    assert line in err.splitlines()
 
 
 def test_debug_shows_the_traceback(run_command):

@@ -68,7 +68,11 @@ def test_a_mismatch_fails_and_keeps_the_file(run_command, saved, image_folder, t
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("mixer_b16", "--format", "onnx"), 2, "'mixer_b16' is neither a run directory nor a"),
+        (
+            ("mixer_b16", "--format", "onnx"),
+            2,
+            "'mixer_b16' does not exist. It takes the direct",
+        ),
         (("FILE", "--format", "onnx"), 2, "is no run, which would have pictures of its own: give"),
         (("FILE", "--format", "onnx", "--images", "empty"), 2, "empty holds no images"),
         (("FILE", "--format", "torch", "--quantize", "int8"), 1, "is not written in int8"),

@@ -1,4 +1,4 @@
-"""A model whose names are not its own is refused by every command, where the two are loaded."""
+"""What is no model, or one whose names are not its own, is refused by every command in one line."""
 
 import json
 
@@ -65,3 +65,45 @@ def test_every_command_refuses(run_command, run, image_folder, tmp_path, bad):
             assert last.startswith(f"Error: {run}/labels.json "), (command, err)
         assert "blue" not in out, command
         assert sorted(tmp_path.rglob("*")) == before, command
+
+
+FILE, FOLDER, GONE = "notes.txt", "empty", "gone"
+SAID = {
+    FILE: "'notes.txt' is a file of another kind. It takes the directory of a run",
+    FOLDER: "empty is not the directory of a run: it has no run.json.",
+    GONE: "'gone' does not exist. It takes the directory of a run",
+}
+
+
+@pytest.mark.parametrize("target", SAID)
+def test_what_is_no_run_is_told_what_is_taken(run_command, image_folder, tmp_path, target):
+    (tmp_path / FILE).write_text("x")
+    (tmp_path / FOLDER).mkdir()
+    for command, arguments in COMMANDS.items():
+        code, _, err = run_command(*(target if a == "RUN" else a for a in arguments))
+        assert code == (1 if target == FOLDER else 2), (command, err)
+        last = err.splitlines()[-1]
+        if command == "visualize" and target != FOLDER:
+            assert f"{target} is no run directory and no .keras file" in last
+        else:
+            assert SAID[target] in last, (command, err)
+
+
+def test_the_model_of_a_run_by_its_file(run_command, run, image_folder):
+    """`predict` takes it, with numbers for the names; `push` names the directory."""
+    rows = {}
+    for target in (run, run / "model.keras"):
+        code, out, err = run_command("predict", target, "pictures", "--json", "--top", "2")
+        assert code == 0, err
+        rows[target] = [json.loads(line)["probabilities"] for line in out.splitlines()]
+    named, numbered = rows.values()
+    assert len(named) == 20
+    numbers = {"blue": "0", "red": "1"}
+    assert set(numbered[0]) == {"0", "1"}
+    for one, other in zip(named, numbered, strict=True):  # Of a run another crop is taken.
+        assert {numbers[name] for name in one} == set(other)
+    code, _, err = run_command("predict", run / "model.keras", "pictures", "--output", "p.csv")
+    assert code == 0, err
+    code, _, err = run_command("push", run / "model.keras", "out")
+    assert code == 2
+    assert f"hf://user/name[@revision]. The run is {run}." in err.splitlines()[-1]

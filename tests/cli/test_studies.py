@@ -131,7 +131,11 @@ def test_shuffle_study(run_command, image_folder):
         (["compare", "digits", "--models", "x:y"], 1, "No module named 'x'"),
         (["shuffle-study", "digits", "--models", "vit_ti4"], 1, "The first model must be a Mixer"),
         (["fewshot", "digits"], 2, "Missing option '--model'"),
-        (["fewshot", "digits", "--model", "nothing"], 2, "Unknown model 'nothing'"),
+        (
+            ["fewshot", "digits", "--model", "nothing"],
+            2,
+            "'nothing' does not exist. It takes",
+        ),
         (["fewshot", "digits", "--model", "mixer_ti4", "--shots", "0"], 2, "0 is not in the range"),
         (["fewshot", "digits", "--model", "mixer_ti4"], 2, "mixer_ti4 needs --weights: published"),
         (

@@ -14,7 +14,7 @@ def test_errors_are_one_line(run_command, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"")
     for arguments, code, line in (
         ((), 2, "Missing argument 'TARGET...'"),
-        ((target, tmp_path / "nothing"), 2, "Unknown"),
+        ((target, tmp_path / "nothing"), 2, "does not exist. It takes the directory of a run"),
         ((target, "mixer_ti4"), 2, "mixer_ti4 needs --weights"),
         ((tmp_path / "none.onnx",), 1, "There is no "),
         ((tmp_path / "m.onnx",), 1, "m.onnx has no m.onnx.json beside it, which tells"),
@@ -32,7 +32,7 @@ def test_a_wrong_target_ends_it_while_another_one_would_warm_up(tmp_path):
     command = [sys.executable, "-c", code, "web", "mixer_ti4@none", "nothing", "--port", "0"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[-1].startswith("Error: Invalid value for --model: Unknown")
+    assert done.stderr.splitlines()[-1].startswith("Error: Invalid value for TARGET: 'nothing' d")
 
 
 def test_a_target_is_called_without_where_it_lies(tmp_path):

@@ -115,6 +115,56 @@ def test_what_was_done_counts_when_its_images_are_gone(folders, tmp_path):
         runs.run_suite(suite, plain, place, tasks=["x"], say=quiet)
 
 
+@pytest.mark.parametrize("damage", ["cut", "no metrics", "no model", "names"])
+def test_one_damaged_run_does_not_end_a_suite(folders, tmp_path, damage):
+    place, suite = runs.Place(tmp_path / "suite"), suite_of(folders)
+
+    def plain(task):
+        return runs.Request(task, TINY, RECIPE)
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.run_suite(suite, plain, place, say=quiet, callbacks=[Interrupt(2)])
+    own = place.output / folders[0].replace("/", "_")
+    whole = (own / "run.json").read_text()
+    if damage == "cut":
+        (own / "run.json").write_text(whole[:40])
+    elif damage == "no metrics":
+        config = json.loads(whole)
+        del config["metrics"]
+        (own / "run.json").write_text(json.dumps(config))
+    elif damage == "no model":
+        (own / "model.keras").unlink()
+    else:
+        (own / "labels.json").write_text('["a", "a"]')
+    said = []
+    _, result = runs.run_suite(suite, plain, place, say=said.append)
+    assert result.tasks[1].top_1
+    reason = result.tasks[0].skipped
+    assert str(own) in reason
+    assert reason.endswith(f"Remove {own}, and it is trained again.")
+    assert f"mine: SKIPPED {folders[0]}: {reason}" in said
+    assert result.partial()
+    assert json.loads((place.output / "study.json").read_text())["finished"] is False
+    shutil.rmtree(own)
+    _, result = runs.run_suite(suite, plain, place, say=quiet)
+    assert not result.partial()
+
+
+def test_a_comparison_says_what_is_damaged_before_it_trains(image_folder, tmp_path):
+    place = runs.Place(tmp_path / "compared")
+    requests = {
+        name: runs.Request(str(image_folder), TINY, RECIPE, seed=i) for i, name in enumerate("ab")
+    }
+    with pytest.raises(KeyboardInterrupt):
+        runs.compare(requests, place, say=quiet, callbacks=[Interrupt(2)])
+    (place.output / "b").mkdir(exist_ok=True)
+    (place.output / "b" / "run.json").write_text("{")
+    count = Interrupt(0)
+    with pytest.raises(ValueError, match=r"b/run.json is not valid JSON.* it is trained again\."):
+        runs.compare(requests, place, say=quiet, callbacks=[count])
+    assert count.runs == 0
+
+
 def test_a_result_of_another_training_is_not_taken(folders, tmp_path):
     from keras_mixer.runs.trials import trial
 
@@ -133,8 +183,12 @@ def test_a_result_of_another_training_is_not_taken(folders, tmp_path):
     with pytest.raises(ValueError, match=r"recipe.steps was 4 and is now 5"):
         trial(tmp_path / "trial", RECIPE.replace(steps=5), data, 0, train)
     (tmp_path / "trial" / "result.json").write_text("{")
-    with pytest.raises(ValueError, match=r"result.json is not valid JSON"):
-        trial(tmp_path / "trial", RECIPE, data, 0, train)
+    for damaged in ("{", "[]", "{}", json.dumps({**first, "top_1": None})):
+        (tmp_path / "trial" / "result.json").write_text(damaged)
+        with pytest.raises(
+            ValueError, match=r"result\.json is damaged: .* Remove it, and this tra"
+        ):
+            trial(tmp_path / "trial", RECIPE, data, 0, train)
 
 
 def test_a_folder_that_was_only_locked_is_empty(tmp_path):

@@ -1,6 +1,7 @@
 """Files in the formats of Google and of timm: what they mean, and what is refused."""
 
 import argparse
+import collections
 import datetime
 import importlib
 import io
@@ -470,9 +471,17 @@ def containers(torch, a, b):
     yield "optimizer", {"model": a, "optimizer": optimizer}, None, True, None
     # Whose module nobody here has: it is not imported.
     module = types.ModuleType("config_of_a_script")
-    module.Config = type("Config", (), {"__module__": module.__name__})
-    sys.modules[module.__name__] = module
-    yield "unknown", {"model": a, "config": module.Config()}, None, True, "config_of_a_script.Con"
+    for base in (object, dict, list):
+        module.Config = type("Config", (base,), {"__module__": module.__name__})
+        config = module.Config()
+        config.rate = 0.1
+        if base is dict:
+            config["rate"] = 0.1
+        sys.modules[module.__name__] = module
+        told = "objects of config_of_a_script.Config were not read"
+        yield f"unknown {base}", {"model": a, "config": config}, None, True, told
+    most = {"counts": collections.defaultdict(list, {"a": [1]})}
+    yield "defaultdict", {"model": a, **most}, None, True, "builtins.list, collections.def"
     yield "plain too", {"model": a, "args": SimpleNamespace(a=1)}, None, True, "SimpleNamespace"
 
 
