@@ -223,9 +223,7 @@ def predict(
     return probabilities_of(model, scores)
 
 
-def outputs_of(
-    model: keras.Model, batches: keras.utils.PyDataset, *, verbose="auto"
-) -> np.ndarray:
+def outputs_of(model: keras.Model, batches: keras.utils.PyDataset, *, verbose="auto") -> np.ndarray:
     """What a model gives for all images of some batches, as `model.predict(batches)` does.
 
     That would hand TensorFlow a generator, which it never lets go of, nor of the images, the model
