@@ -1,10 +1,11 @@
-"""Whether memory grows with time: long training, long serving, and models built and dropped.
+"""Whether memory grows with time: training, serving, models built and dropped, predictions.
 
     KERAS_BACKEND=jax python apps/benchmarks/soak.py
 
-Each of the three runs in one process of its own, on the digits: 2,000 steps of `finetune`, 5,000
+Each of the four runs in one process of its own, on the digits: 2,000 steps of `finetune`, 5,000
 pictures to a real `keras-mixer serve` on loopback (of the run RUN, or of a small one that is
-trained first), 200 models that are built, used once and dropped. The resident memory is sampled as
+trained first), 200 models that are built, used once and dropped, 500 calls of
+`evaluation.predict` for four pictures. The resident memory is sampled as
 it goes. The first fifth is warm-up. Of the rest are printed the slope, by least squares, and what
 it makes of the last half. That is `flat` below 2 % of the resident memory or below 10 MiB. The exit
 code is 1 where one is not. Linux only.
@@ -105,6 +106,17 @@ def build(models: int) -> Sampler:
     return sample
 
 
+def predict(calls: int) -> Sampler:
+    """Predictions of four pictures at a time, with one model."""
+    sample = Sampler(calls)
+    model = keras_mixer.Mixer(small(), weights=None, classes=10)
+    split = keras_mixer.data.load("digits").test.subset(range(4))
+    for count in range(1, calls + 1):
+        keras_mixer.evaluation.predict(model, split, verbose=0)
+        sample(count)
+    return sample
+
+
 def serve(pictures: int) -> Sampler:
     """Pictures, one a request, to a server of its own process; that one is sampled."""
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +151,7 @@ def ask(host: str, pictures: int, sample: Sampler) -> None:
 
 # What is done, how often, and the count that the slope is of.
 PARTS = {"train": (train, "steps", 1000), "serve": (serve, "requests", 1000)}
-PARTS["build"] = (build, "models", 100)
+PARTS |= {"build": (build, "models", 100), "predict": (predict, "calls", 100)}
 
 
 def report(part: str, total: int) -> bool:
@@ -170,10 +182,12 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--requests", type=int, default=5000)
     parser.add_argument("--models", type=int, default=200)
+    parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--run", help="directory of a run on the digits to serve")
     parser.add_argument("--clear", action="store_true", help="clear Keras' state after each model")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    counts = {"train": options.steps, "serve": options.requests, "build": options.models}
+    counts = {"train": options.steps, "serve": options.requests}
+    counts |= {"build": options.models, "predict": options.calls}
     sys.exit(not report(options.part, counts[options.part]) if options.part else main())

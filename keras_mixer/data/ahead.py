@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
@@ -99,6 +100,27 @@ class DecodedAhead(keras.utils.PyDataset):
                 "classes, numbered from 0."
             )
         return np.asarray(picture), label
+
+
+class Lent(keras.utils.PyDataset):
+    """Batches as `model.fit` is given them, which is not to keep them.
+
+    TensorFlow never lets go of a generator: images, model and threads would stay with it.
+
+    Args:
+        batches: what is lent; it must live as long as it is read.
+    """
+
+    def __init__(self, batches: keras.utils.PyDataset):
+        super().__init__(workers=1, max_queue_size=AHEAD)  # As `DecodedAhead`.
+        self._batches = weakref.proxy(batches)
+
+    @property
+    def num_batches(self):
+        return self._batches.num_batches
+
+    def __getitem__(self, batch: int):
+        return self._batches[batch]
 
 
 def resampling_of(weights) -> Resampling:

@@ -3,6 +3,7 @@
 import functools
 
 import keras
+import numpy as np
 
 from keras_mixer.distribution.place import Distribution
 
@@ -20,7 +21,19 @@ def start(kind: str) -> Distribution:
         tf.distribute.MirroredStrategy([d.name for d in devices])
     )
     _sum_first()
-    return Distribution("data", replicas=len(devices))
+    return _Mirrored("data", replicas=len(devices))
+
+
+class _Mirrored(Distribution):
+    """Several devices, each of which would compute all images of a batch that is given alone."""
+
+    def parted(self, images):
+        import tensorflow as tf
+
+        parts = np.array_split(images, self.replicas)
+        return tf.distribute.get_strategy().experimental_distribute_values_from_function(
+            lambda context: tf.convert_to_tensor(parts[context.replica_id_in_sync_group])
+        )
 
 
 def _sum_first() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_mixer.distribution.group import Group
 
@@ -84,6 +85,10 @@ class Distribution:
 
     def settle(self, model: keras.Model) -> None:
         """Makes all processes begin with the same numbers; before a `fit`."""
+
+    def parted(self, images: np.ndarray) -> Any:
+        """Images as `model.predict_on_batch` takes them here, each device its part."""
+        return images
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """What makes the metrics of a `fit` those of all processes."""

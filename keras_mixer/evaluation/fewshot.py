@@ -13,6 +13,7 @@ import numpy as np
 from keras_mixer.data import EvaluationBatches, ImageData, Split
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
+from keras_mixer.evaluation.predictions import outputs_of
 from keras_mixer.preprocessing import record_of
 from keras_mixer.system_errors import raise_system_fault
 from keras_mixer.training.linear_probe import Regression
@@ -110,7 +111,7 @@ def fewshot(
         )
         file = None if cache is None else _place(cache, model, body, split, crop)
         if file is None or not file.is_file():
-            found = np.asarray(body.predict(batches, verbose=verbose), "float32")
+            found = np.asarray(outputs_of(body, batches, verbose=verbose), "float32")
             if file is None:
                 return found.astype("float64")
             _keep(file, found)

@@ -214,7 +214,7 @@ def predict(
     )
     with on_this_process(model) as model:
         # What fills up the last batch comes last.
-        scores = model.predict(batches, verbose=verbose)[: len(split)]
+        scores = outputs_of(model, batches, verbose=verbose)[: len(split)]
     bad = np.flatnonzero(~np.isfinite(np.asarray(scores, "float64")).all(axis=1))
     if bad.size:
         raise ValueError(
@@ -223,6 +223,31 @@ def predict(
             "training that diverged: load them anew, or train with a lower rate."
         )
     return probabilities_of(model, scores)
+
+
+def outputs_of(model: keras.Model, batches: keras.utils.PyDataset, *, verbose="auto") -> np.ndarray:
+    """What a model gives for all images of some batches, as `model.predict(batches)` does.
+
+    That would hand TensorFlow a generator, which it never lets go of, nor of the images, the model
+    and the threads that belong to it.
+
+    Args:
+        model: from images to arrays of one shape.
+        batches: such as `EvaluationBatches`; of each item the first part is taken.
+        verbose: as in `model.predict`.
+    """
+    steps = len(batches)
+    callbacks = keras.callbacks.CallbackList(
+        add_progbar=verbose != 0, verbose=verbose, epochs=1, steps=steps, model=model
+    )
+    callbacks.on_predict_begin()
+    outputs = []
+    for step in range(steps):
+        callbacks.on_predict_batch_begin(step)
+        outputs.append(model.predict_on_batch(current().parted(batches[step][0])))
+        callbacks.on_predict_batch_end(step, {"outputs": outputs[-1]})
+    callbacks.on_predict_end()
+    return np.concatenate(outputs)
 
 
 def probabilities_of(model: keras.Model, scores: np.ndarray) -> np.ndarray:

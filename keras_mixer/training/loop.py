@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_mixer.data import EvaluationBatches, ImageData, Split
+from keras_mixer.data.ahead import Lent
 from keras_mixer.data.pipeline import image_size
 from keras_mixer.distribution import Distribution
 from keras_mixer.training import adapt
@@ -73,20 +74,21 @@ class Fit:
             while state.step < last and not state.ended:
                 step = state.step
                 number, length, count = stretch(recipe.rounds(), step, last)
+                batches = training_batches(
+                    self.data,
+                    recipe,
+                    size,
+                    seed=self.seed,
+                    weights=model,
+                    first=step * recipe.accumulation,
+                    shard=place.shard,
+                )
                 model.fit(
-                    training_batches(
-                        self.data,
-                        recipe,
-                        size,
-                        seed=self.seed,
-                        weights=model,
-                        first=step * recipe.accumulation,
-                        shard=place.shard,
-                    ),
+                    Lent(batches) if isinstance(batches, keras.utils.PyDataset) else batches,
                     initial_epoch=number,
                     epochs=number + count,
                     steps_per_epoch=length * recipe.accumulation,
-                    validation_data=judged,
+                    validation_data=Lent(judged),
                     shuffle=False,  # The order is the batches' own.
                     callbacks=[Pace(), *place.callbacks(), *self.callbacks, keeper.finite, keeper],
                     verbose=self.verbose,

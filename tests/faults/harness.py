@@ -52,12 +52,12 @@ class Ended(NamedTuple):
         return next((one["step"] for one in told if one["event"] == "begin"), 0)
 
 
-def launch(*arguments, faults=()) -> Ended:
-    """Runs `keras-mixer` with these arguments and faults."""
+def launch(*arguments, faults=(), environment=None) -> Ended:
+    """Runs `keras-mixer` with these arguments, faults and variables of the environment."""
     forks = _forks()
     (out, out_end), (err, err_end) = forks.Pipe(False), forks.Pipe(False)
     typed = tuple(os.fspath(argument) for argument in arguments)
-    given = (typed, tuple(faults), out_end, err_end)
+    given = (typed, tuple(faults), out_end, err_end, environment or {})
     process = forks.Process(target=program.launch, args=given)
     process.start()
     texts = []

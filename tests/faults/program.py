@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -81,7 +82,7 @@ def _do(fault: Fault, path: str) -> None:
         os.kill(os.getpid(), signal.Signals[fault.do])
 
 
-def launch(arguments, faults, out, err) -> None:
+def launch(arguments, faults, out, err, environment) -> None:
     """Runs the command with these arguments, in a process of its own, and ends that.
 
     Args:
@@ -89,7 +90,10 @@ def launch(arguments, faults, out, err) -> None:
         faults: of `Fault`.
         out: a `multiprocessing` connection in the place of the standard output.
         err: the same for errors.
+        environment: variables that are set before.
     """
+    os.environ.update(environment)
+    tempfile.tempdir = None  # It follows TMPDIR.
     for connection, number, name in ((out, 1, "stdout"), (err, 2, "stderr")):
         os.dup2(connection.fileno(), number)
         connection.close()

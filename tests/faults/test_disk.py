@@ -13,6 +13,7 @@ from PIL import Image
 pytestmark = pytest.mark.faults
 
 GOES_ON = "nothing; the same command goes on when there is room"
+AGAIN = "Make room, and give the same command again; what was written before is whole."
 
 
 def check_cannot_write(ended, name):
@@ -20,9 +21,7 @@ def check_cannot_write(ended, name):
     message = ended.message()
     assert message.startswith("Error: Cannot write "), message
     assert name in message.split(": ")[1]
-    assert message.endswith(
-        "Make room, and give the same command again; what was written before is whole."
-    )
+    assert message.endswith(AGAIN)
 
 
 def check_no_half_files(folder):
