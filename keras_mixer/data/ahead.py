@@ -4,6 +4,7 @@ import os
 import threading
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import keras
 import numpy as np
@@ -113,7 +114,7 @@ class Lent(keras.utils.PyDataset):
 
     def __init__(self, batches: keras.utils.PyDataset):
         super().__init__(workers=1, max_queue_size=AHEAD)  # As `DecodedAhead`.
-        self._batches = weakref.proxy(batches)
+        self._batches: Any = weakref.proxy(batches)
 
     @property
     def num_batches(self):
