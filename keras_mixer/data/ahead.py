@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import keras
 import numpy as np
 
+from keras_mixer.arguments import pair, whole
 from keras_mixer.data import mixing
 from keras_mixer.data.images import Split
 from keras_mixer.data.transforms import DEFAULT, Resampling
@@ -34,12 +35,10 @@ class DecodedAhead(keras.utils.PyDataset):
         super().__init__(workers=1, max_queue_size=AHEAD)
         if len(split) == 0:
             raise ValueError("There are no images to make batches of.")
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
         self.split = split
-        self.classes = classes
-        self.image_size = image_size
-        self.batch_size = batch_size
+        self.classes = whole(classes, "classes")
+        self.image_size = pair(image_size, "image_size")
+        self.batch_size = whole(batch_size, "batch_size")
         self.weights = weights
         self._how = resampling_of(weights)
         self._rule = rule_of(weights)

@@ -10,6 +10,7 @@ import functools
 import keras
 import numpy as np
 
+from keras_mixer.arguments import whole
 from keras_mixer.data import mixing
 from keras_mixer.data.ahead import AHEAD, DecodedAhead, in_layout, resampling_of
 from keras_mixer.data.images import open_rgb
@@ -73,8 +74,8 @@ class TrainingBatches(DecodedAhead):
             if strength < 0:
                 raise ValueError(f"`{name}` must be at least 0. Received: {strength}")
         check_randaugment(*randaugment)
-        self.steps = steps
-        self.seed = seed
+        self.steps = whole(steps, "steps")
+        self.seed = whole(seed, "seed", least=0)
         self._crop = choose(crop, TRAINING_CROPS)
         self._flip = flip
         self._randaugment = randaugment

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_mixer.arguments import pair, whole
 from keras_mixer.distribution import current
 from keras_mixer.layers import MixerLayer
 from keras_mixer.models import Mixer, build_by_name
@@ -17,7 +18,7 @@ def build_model(
     recipe: Recipe,
     classes: int,
     *,
-    image_size: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
     seed: int = 0,
     **options: Any,
 ) -> keras.Model:
@@ -28,7 +29,8 @@ def build_model(
             `keras_mixer.models.build_by_name`.
         recipe: what it is trained by.
         classes: number of classes.
-        image_size: height and width in pixels; by default the model's own.
+        image_size: height and width in pixels, or one integer for both; by default the model's
+            own.
         seed: of the initial weights and of what is dropped. It is set as Keras' global seed.
         options: more arguments of `keras_mixer.Mixer`, such as `resolution`, `gelu_approximate`.
 
@@ -37,6 +39,8 @@ def build_model(
             lacks what the recipe asks for (see `check_model`).
     """
     policy = keras.config.dtype_policy()
+    classes, seed = whole(classes, "classes"), whole(seed, "seed", least=0)
+    image_size = None if image_size is None else pair(image_size, "image_size")
     keras.utils.set_random_seed(seed)
     try:
         keras.config.set_dtype_policy(recipe.precision)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 
 from keras_mixer import distribution
+from keras_mixer.arguments import whole
 from keras_mixer.data import ImageData, Split, hold_out
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import signals
@@ -39,7 +40,7 @@ def finetune(
     recipe: Recipe | str | None = None,
     *,
     seed: int = 0,
-    image_size: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
     validation: Split | None = None,
     checkpoints: str | os.PathLike | None = None,
     say: Callable[[str], None] = print,
@@ -83,6 +84,7 @@ def finetune(
         keras_mixer.training.Interrupted: a signal ended the run, which is saved.
     """
     recipe = _recipe(recipe, default_recipe(data.name)).for_images(len(data.train))
+    seed = whole(seed, "seed", least=0)
     if isinstance(model, keras.Model):
         check_model(model, recipe, data.classes)
     else:

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from keras_mixer.arguments import plain
+
 CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "decay": ("cosine", "linear"),
@@ -124,6 +126,8 @@ class Recipe:
     keep_best: bool = False
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            self._keep_plain(field.name, str(field.type).removeprefix("<class '"))
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 self._refuse(field, f"one of {', '.join(map(str, allowed))}")
@@ -164,6 +168,27 @@ class Recipe:
                 raise ValueError(f"`{one}` and `{other}` exclude each other: {excluded}.")
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError('`weight_decay` goes with `optimizer="adamw"` alone.')
+
+    def _keep_plain(self, field: str, kind: str) -> None:
+        """Keeps a number as Python's own; one that is no number is refused."""
+        value = getattr(self, field)
+        if kind.startswith("tuple"):
+            value = tuple(map(plain, value))
+            numbers = value
+        elif kind.startswith(("int", "float")):
+            value = plain(value)
+            numbers = () if value is None and "None" in kind else (value,)
+        elif kind.startswith("bool") and value in (True, False):
+            value, numbers = bool(value), ()
+        else:
+            return
+        if not all(type(number) in (int, float) for number in numbers):
+            self._refuse(field, "numbers" if kind.startswith("tuple") else "a number")
+        if kind.startswith("int") and isinstance(value, float) and math.isfinite(value):
+            if value % 1:
+                self._refuse(field, "a whole number")
+            value = int(value)
+        object.__setattr__(self, field, value)
 
     def _refuse(self, field: str, wanted: str) -> None:
         raise ValueError(f"`{field}` must be {wanted}. Received: {getattr(self, field)!r}")
