@@ -45,7 +45,7 @@ class MixerSpec:
         Raises:
             ValueError: the image is not a whole number of patches.
         """
-        return grid_of(image_size or self.image_size, self.patch_size)
+        return grid_of(self.image_size if image_size is None else image_size, self.patch_size)
 
     def tokens(self, image_size: tuple[int, int] | None = None) -> int:
         """Number of tokens, the paper's S."""

@@ -14,6 +14,7 @@ ALLOWED = {
     "arguments": (set(), set()),
     "specs": ({"arguments"}, set()),
     "writing": (set(), set()),
+    "settings": (set(), {"keras"}),
     "layers": ({"arguments", "specs"}, {"keras", "numpy"}),
     "weights": ({"specs", "writing"}, {"numpy"}),
     "preprocessing": ({"arguments", "weights"}, {"numpy"}),
@@ -21,11 +22,13 @@ ALLOWED = {
     "data": ({"arguments", "preprocessing"}, {"keras", "numpy"}),
     "distribution": (set(), {"keras", "numpy"}),
     "training": (
-        {"arguments", "specs", "layers", "models", "data", "distribution", "writing"},
+        {"arguments", "specs", "layers", "models", "data"}
+        | {"distribution", "settings", "writing"},
         {"keras", "numpy"},
     ),
     "evaluation": (
-        {"arguments", "weights", "preprocessing", "data", "distribution", "training", "writing"},
+        {"arguments", "weights", "preprocessing", "data", "distribution"}
+        | {"settings", "training", "writing"},
         {"keras", "numpy"},
     ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
@@ -43,7 +46,7 @@ ALLOWED = {
         {"keras", "numpy", "fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"},
     ),
     "visualize": (
-        {"specs", "layers", "preprocessing", "data", "evaluation", "runs"},
+        {"arguments", "specs", "layers", "preprocessing", "data", "evaluation", "runs"},
         {"keras", "numpy"},
     ),
 }

@@ -73,11 +73,9 @@ class MixerLayer(keras.layers.Layer):
             raise ValueError(
                 f"`remat` and `dropout` exclude each other. Received: dropout={dropout!r}"
             )
-        self.stochastic_depth = plain(stochastic_depth)
-        if not isinstance(self.stochastic_depth, int | float):
-            self.stochastic_depth = tuple(map(plain, stochastic_depth))
-        one = isinstance(self.stochastic_depth, int | float)
-        rates = (self.stochastic_depth,) * 2 if one else self.stochastic_depth
+        single = isinstance(plain(stochastic_depth), int | float)
+        rates = tuple(map(plain, (stochastic_depth,) * 2 if single else stochastic_depth))
+        self.stochastic_depth = rates[0] if single else rates
         if len(rates) != 2:
             raise ValueError(
                 "`stochastic_depth` must be a rate or a pair of rates, (token mixing, channel "

@@ -46,9 +46,7 @@ def _pairs(model, inputs) -> list[tuple[Any, Any]]:
         given = [inputs.get(declared.name) for declared in model.inputs]
     if len(given) != len(model.inputs):
         return []  # For Keras to refuse.
-    return [
-        (x, declared) for x, declared in zip(given, model.inputs, strict=True) if _is_image(x)
-    ]
+    return [(x, declared) for x, declared in zip(given, model.inputs, strict=True) if _is_image(x)]
 
 
 def _is_image(x: Any) -> bool:
@@ -97,13 +95,15 @@ def _left_whole(model: keras.Model) -> Iterator[None]:
     before = [(variable, variable.value) for variable in variables]
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         model.jax_state_sync()  # What the last step gave that was done.
-        for variable, value in before:
-            if variable._value is None:
-                variable.assign(value)
+        taken = [(variable, value) for variable, value in before if variable._value is None]
+        for variable, value in taken:
+            variable.assign(value)
         if any(variable._value is None for variable in model.metrics_variables):
             model.reset_metrics()
+        if taken and isinstance(error, TypeError) and error.__context__ is not None:
+            raise error.__context__ from None  # With averages Keras then fails at missing ones.
         raise
 
 

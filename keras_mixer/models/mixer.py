@@ -1,5 +1,6 @@
 """Assembles a Mixer from its spec, with initial weights."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 
@@ -38,6 +39,10 @@ class MixerModel(keras.Model):
 
     @property
     def mixer_weights(self) -> WeightsRecord | None:
+        if self._record is None:  # A clone has that of its layers.
+            fields = [layer.record for layer in self.layers if isinstance(layer, Patches)]
+            with contextlib.suppress(TypeError):  # One that is damaged; see `preprocess_input`.
+                return next((WeightsRecord(**own) for own in fields if own), None)
         return self._record
 
     @mixer_weights.setter
@@ -68,6 +73,14 @@ class MixerModel(keras.Model):
                 f"{self.name} was quantized, and Keras could not load what it would save. Save it "
                 "before, and quantize it once it is loaded; or write a file for another runtime "
                 "by `keras_mixer.export`."
+            )
+        adapters = any(getattr(layer, "lora_enabled", False) for layer in self._flatten_layers())
+        operations = not all(isinstance(o, keras.layers.Layer) for o in self.operations)
+        if str(filepath).endswith((".h5", ".hdf5")) and (adapters or operations):
+            what = "adapters" if adapters else "operations that are no layers"
+            raise ValueError(
+                f"{self.name} has {what}, and Keras could not load them from an .h5 file. Save it "
+                "as .keras."
             )
         super().save(filepath, overwrite=overwrite, zipped=zipped, **options)
 
@@ -165,8 +178,10 @@ def image_input(spec, input_tensor, input_shape):
         )
     height, width, channels = shape if channels_last else (*shape[1:], shape[0])
     spec.grid((height, width))
-    images = keras.Input(shape=shape) if input_tensor is None else input_tensor
-    return images, (height, width, channels)
+    if input_tensor is None:
+        # Of the precision of the weights; Keras would take `floatx`, whatever the policy is.
+        input_tensor = keras.Input(shape, dtype=keras.config.dtype_policy().variable_dtype)
+    return input_tensor, (height, width, channels)
 
 
 def build_mixer(

@@ -117,8 +117,12 @@ class _Extended(_Optimizer):
             average.assign(average + ops.cast(share, average.dtype) * (variable - average))
 
     def finalize_variable_values(self, var_list):
-        if not self.hold_averages:
-            super().finalize_variable_values(var_list)
+        if self.hold_averages or not self.use_ema:
+            return
+        super().finalize_variable_values(var_list)
+        if keras.backend.backend() == "jax":  # A step cannot take one array as two variables.
+            for variable in var_list:
+                variable.assign(ops.copy(variable.value))
 
     def get_config(self):
         held = {"hold_averages": True} if self.hold_averages else {}

@@ -126,8 +126,8 @@ class Recipe:
     keep_best: bool = False
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            self._keep_plain(field.name, str(field.type).removeprefix("<class '"))
+        for row in dataclasses.fields(self):
+            self._keep_plain(row.name, str(row.type).removeprefix("<class '"))
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 self._refuse(field, f"one of {', '.join(map(str, allowed))}")
@@ -200,6 +200,10 @@ class Recipe:
         warm-up keeps its share of the steps; from epochs to steps, where that is not known, its
         steps.
         """
+        changes = {field: plain(value) for field, value in changes.items()}
+        length = (changes.get("epochs"), changes.get("steps"))
+        if not all(type(number) in (int, float, type(None)) for number in length):
+            return dataclasses.replace(self, **changes)  # Which refuses it.
         if changes.get("epochs") is not None:
             changes.setdefault("steps", None)
             if self.warmup_steps >= 1:

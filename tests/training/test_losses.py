@@ -62,7 +62,8 @@ def test_top_1_counts_as_weighted(weights, dtype):
     shares = np.ones(4) if given is None else np.broadcast_to(np.ravel(given), 4)
     expected = (shares[0] + shares[2]) / shares[:3].sum()  # The second one is wrong.
     assert float(top_1.result()) == pytest.approx(expected)
-    assert top_1.name == "mine" and top_1.dtype == (dtype or "float32")
+    assert top_1.name == "mine"
+    assert top_1.dtype == (dtype or "float32")
     top_1.reset_state()
     assert float(top_1.result()) == 0
 
@@ -125,4 +126,5 @@ def test_what_was_compiled_is_loaded(tiny, tmp_path):
         m.evaluate(x, np.eye(3), return_dict=True, verbose=0) for m in (model, again)
     )
     assert found == pytest.approx(expected)
-    assert type(again.optimizer) is AdamW and type(again.loss) is SigmoidCrossentropy
+    assert type(again.optimizer) is AdamW
+    assert type(again.loss) is SigmoidCrossentropy

@@ -193,3 +193,13 @@ def test_averages_are_the_weights_until_a_step_is_done(kind):
     optimizer.apply([keras.ops.ones((2,))], variables)
     optimizer.finalize_variable_values(variables)
     np.testing.assert_array_equal(variable.numpy(), [1, 1])
+
+
+@pytest.mark.parametrize("kind", [SGD, AdamW])
+def test_averages_over_several_fits(kind):
+    """On JAX the averages must not be the arrays that the weights became."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(kind(0.1, use_ema=True, ema_momentum=0.5), "mse")
+    x, y = np.ones((4, 3), "float32"), np.zeros((4, 2), "float32")
+    losses = [model.fit(x, y, verbose=0).history["loss"][0] for _ in range(3)]
+    assert losses[0] > losses[1] > losses[2]
