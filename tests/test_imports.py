@@ -12,23 +12,26 @@ PACKAGE = ROOT / "keras_mixer"
 BELOW_ALL = {"printable"}  # Of the standard library only: any part may import it.
 # What each part may import at the top of a module: of this package, and of the outside.
 ALLOWED = {
-    "specs": (set(), set()),
+    "arguments": (set(), set()),
+    "specs": ({"arguments"}, set()),
     "writing": (set(), set()),
     "printable": (set(), set()),
-    "layers": ({"specs"}, {"keras", "numpy"}),
     "system_errors": (set(), set()),
+    "settings": (set(), {"keras"}),
+    "layers": ({"arguments", "specs"}, {"keras", "numpy"}),
     "weights": ({"specs", "system_errors", "writing"}, {"numpy"}),
-    "preprocessing": ({"weights"}, {"numpy"}),
-    "models": ({"specs", "layers", "weights", "preprocessing"}, {"keras"}),
-    "data": ({"preprocessing", "system_errors"}, {"keras", "numpy"}),
+    "preprocessing": ({"arguments", "weights"}, {"numpy"}),
+    "models": ({"arguments", "specs", "layers", "weights", "preprocessing"}, {"keras"}),
+    "data": ({"arguments", "preprocessing", "system_errors"}, {"keras", "numpy"}),
     "distribution": (set(), {"keras", "numpy"}),
     "training": (
-        {"specs", "layers", "models", "data", "distribution", "system_errors", "writing"},
+        {"arguments", "specs", "layers", "models", "data", "distribution"}
+        | {"settings", "system_errors", "writing"},
         {"keras", "numpy"},
     ),
     "evaluation": (
-        {"weights", "preprocessing", "data", "distribution", "training"}
-        | {"system_errors", "writing"},
+        {"arguments", "weights", "preprocessing", "data", "distribution"}
+        | {"settings", "training", "system_errors", "writing"},
         {"keras", "numpy"},
     ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
@@ -37,7 +40,7 @@ ALLOWED = {
         {"keras", "numpy"},
     ),
     "runs": (
-        {"specs", "layers", "weights", "models", "data", "distribution"}
+        {"arguments", "specs", "layers", "weights", "models", "data", "distribution"}
         | {"preprocessing", "training", "evaluation", "profiling", "system_errors", "writing"},
         {"keras", "numpy"},
     ),
@@ -46,7 +49,7 @@ ALLOWED = {
         {"keras", "numpy", "fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"},
     ),
     "visualize": (
-        {"specs", "layers", "preprocessing", "data", "evaluation", "runs"},
+        {"arguments", "specs", "layers", "preprocessing", "data", "evaluation", "runs"},
         {"keras", "numpy"},
     ),
 }

@@ -11,7 +11,7 @@ import keras
 from keras_mixer import distribution, evaluation
 from keras_mixer.data import ImageData
 from keras_mixer.printable import print_line
-from keras_mixer.profiling import this_machine
+from keras_mixer.profiling import global_settings, this_machine
 from keras_mixer.runs import directory
 from keras_mixer.runs.begin import begun
 from keras_mixer.runs.bookkeeper import Bookkeeper
@@ -75,7 +75,7 @@ def run(
             check_same_skipped(path, data.skipped)
             kept = ("started", "training_seconds", "round_seconds")
             config |= {key: before[key] for key in kept if key in before}
-            own = {key: config[key] for key in ("versions", "device")}
+            own = {key: config[key] for key in ("versions", "device", "settings") if key in before}
             for different in differences({key: before.get(key) for key in own}, own):
                 say(f"run: {different}; what is left is computed with that")
         write_skipped(path, data.skipped)
@@ -248,4 +248,5 @@ def surroundings() -> dict[str, Any]:
         "started": machine.date,
         "versions": machine.versions,
         "device": f"{machine.device} ({machine.cpu})",
+        "settings": global_settings(),
     }

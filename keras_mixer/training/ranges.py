@@ -8,6 +8,8 @@ import operator
 import struct
 from typing import Any
 
+from keras_mixer.arguments import plain
+
 COUNT = 2**31 - 1  # Steps are counted, and seeds kept, in 32 bits on every backend.
 LARGE = 1e38  # Just below the largest float32.
 
@@ -32,6 +34,8 @@ class Range:
     whole: bool = False
 
     def __contains__(self, value: Any) -> bool:
+        if isinstance(plain(value), bool):
+            return False
         try:
             if self.whole:
                 return self.min <= operator.index(value) <= self.max
@@ -57,7 +61,7 @@ class Range:
         """
         if value not in self:
             raise ValueError(f"`{name}` must be {self}. Received: {value!r}")
-        return value.item() if hasattr(value, "item") else value
+        return plain(value)
 
 
 def count(least: int, most: int = COUNT) -> Range:

@@ -121,6 +121,9 @@ class Recipe:
     keep_best: bool = False
 
     def __post_init__(self) -> None:
+        for row in dataclasses.fields(self):  # One of NumPy as Python's own, which JSON can hold.
+            value = getattr(self, row.name)
+            object.__setattr__(self, row.name, value.item() if hasattr(value, "item") else value)
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 self._refuse(field, f"one of {', '.join(map(str, allowed))}")
