@@ -10,18 +10,39 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from keras_mixer.serving.guard import client_of
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SECONDS = 30.0  # From a connection, or from an answer on it, to the whole head of a request.
+SECONDS = 30.0  # From a connection, or from an answer on it, to the whole head of a request; and
+# that a client may take to read what fills the buffers.
+CONNECTIONS = 256  # Of one client at once.
 
 
 class _Impatient(H11Protocol):
-    """Closes a connection on which no request comes, where uvicorn waits for ever."""
+    """Closes connections on which no request comes or no answer is read, where uvicorn waits.
+
+    One client has at most `CONNECTIONS` of them.
+    """
 
     _late: asyncio.TimerHandle
+    _unread: asyncio.TimerHandle | None = None
+    _whose: str
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
         self._late = self.loop.call_later(SECONDS, self._give_up)
+        self._whose = client_of({"client": self.client})
+        if sum(one._whose == self._whose for one in self.connections) > CONNECTIONS:
+            transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -30,10 +51,14 @@ class _Impatient(H11Protocol):
 
     def connection_lost(self, exc) -> None:
         self._late.cancel()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
 
     def _give_up(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if self.transport.get_write_buffer_size():  # Closing would wait for it to be read.
+            self.transport.abort()
+        elif self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 
 

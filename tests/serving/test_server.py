@@ -1,10 +1,12 @@
 """A port and an end; signals are in tests/cli/test_serve.py, where a process has them."""
 
+import contextlib
 import signal
 import socket
 import time
 
 import pytest
+from served import running
 
 from keras_mixer import serving
 from keras_mixer.serving import server
@@ -65,3 +67,37 @@ def test_a_port_belongs_to_one_and_loopback_is_the_default():
             serving.listen(port=port)
     with pytest.raises(OSError, match=r"Cannot listen on port 1 of no\.such\.invalid"):
         serving.listen("no.such.invalid", 1)
+
+
+def test_a_connection_on_which_no_answer_is_read_is_ended(own_model, monkeypatch):
+    monkeypatch.setattr(server, "SECONDS", 1.0)
+    service = serving.Service(serving.Classifier(own_model))
+    with running(serving.create_app(service), service.ready) as client:
+        service.ready.result(60)
+        place = client.base_url.host, client.base_url.port
+        with socket.create_connection(place) as connection:
+            connection.settimeout(20)
+            many = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500_000
+            with pytest.raises(ConnectionError):  # Of the server, before the buffers have room.
+                connection.sendall(many)
+        assert client.get("/openapi.json").status_code == 200
+
+
+def test_one_client_has_so_many_connections(client, monkeypatch):
+    place = client.base_url.host, client.base_url.port
+    assert client.get("/openapi.json").status_code == 200  # One of them, which is kept.
+    monkeypatch.setattr(server, "CONNECTIONS", 3)
+    head = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for address, expected in (
+            *(("127.0.0.1", True), ("127.0.0.1", True), ("127.0.0.1", False)),
+            *(("127.0.0.2", True), ("127.0.0.1", False)),
+        ):
+            one = socket.create_connection(place, timeout=20, source_address=(address, 0))
+            stack.enter_context(one)
+            received = b""
+            with contextlib.suppress(ConnectionError):
+                one.sendall(head)
+                received = one.recv(12)
+            assert (received == b"HTTP/1.1 200") == expected, address
+    assert client.get("/openapi.json").status_code == 200
