@@ -21,7 +21,7 @@ def runs(directory, as_json) -> None:
         try:
             top_1 = float(config.get("metrics", {}).get("top_1", -1))
             found.append((top_1, path, config, _row(path, config)))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{path / 'run.json'} is damaged: it does not tell what a run tells "
                 f"({type(error).__name__}: {error}). Remove that folder, or mend the file."
