@@ -59,7 +59,7 @@ FIELDS: dict[str, tuple[click.ParamType, str]] = {
     "linear_probe": (click.BOOL, "Begin with the head that regression on the features gives."),
     "lora_rank": (
         Whole(0, 65_536),
-        "Rank of adapters of both MLPs, which then train with the head.",
+        "Rank of adapters of both MLPs, which train with the head.",
     ),
     "dropout": (SHARE, "Rate inside both MLPs."),
     "stochastic_depth": (SHARE, "Rate at the last MLP, growing from 0."),
