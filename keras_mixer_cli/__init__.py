@@ -21,7 +21,7 @@ from keras_mixer_cli.fewshot import fewshot
 from keras_mixer_cli.models import models
 from keras_mixer_cli.plan import plan
 from keras_mixer_cli.predict import predict
-from keras_mixer_cli.printing import echo, one_line, printable
+from keras_mixer_cli.printing import echo, one_line
 from keras_mixer_cli.push import push
 from keras_mixer_cli.recipes import recipes
 from keras_mixer_cli.runs import runs
@@ -110,4 +110,4 @@ def _one_line(error: Exception) -> str:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(lines) > 1 or not lines[0]:
         text += " (--debug shows everything)"
-    return printable(text, MESSAGE)
+    return one_line(text, MESSAGE)

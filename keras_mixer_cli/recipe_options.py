@@ -32,7 +32,7 @@ FIELDS: dict[str, tuple[click.ParamType, str]] = {
     "optimizer": (click.Choice(["sgd", "adamw"]), "With momentum 0.9; or b1 0.9, b2 0.999."),
     "learning_rate": (Real(min_open=True), "Rate at the end of the warm-up."),
     "learning_rates": (Values(Real(min_open=True)), "What --sweep tries."),
-    "batch_size": (Whole(), "Images in a step."),
+    "batch_size": (Whole(1, 2**20), "Images in a step."),
     "accumulation": (Whole(), "Parts that a batch is computed in, for small memory."),
     "steps": (Whole(), "Optimiser steps."),
     "epochs": (
@@ -57,7 +57,10 @@ FIELDS: dict[str, tuple[click.ParamType, str]] = {
     "head_bias": (Real(-LARGE), "Where the bias of a new head begins."),
     "head_steps": (Whole(0), "First steps, which train the head alone."),
     "linear_probe": (click.BOOL, "Begin with the head that regression on the features gives."),
-    "lora_rank": (Whole(0), "Rank of adapters of both MLPs, which then train with the head."),
+    "lora_rank": (
+        Whole(0, 65_536),
+        "Rank of adapters of both MLPs, which train with the head.",
+    ),
     "dropout": (SHARE, "Rate inside both MLPs."),
     "stochastic_depth": (SHARE, "Rate at the last MLP, growing from 0."),
     "precision": (click.Choice(["float32", "mixed_bfloat16"]), "Of the computation."),

@@ -24,7 +24,7 @@ def runs(directory, as_json) -> None:
             config = library.read_config(path)
             top_1 = float(config.get("metrics", {}).get("top_1", -1))
             found.append((top_1, path, config, _row(path, config)))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             # A whole object that tells other things, or no object at all.
             reason = str(error)
             if not reason.startswith(str(path)):

@@ -78,7 +78,7 @@ SEED = count(0)
 RANGES = {
     "learning_rate": POSITIVE,
     "learning_rates": POSITIVE,
-    "batch_size": count(1),
+    "batch_size": count(1, 2**20),
     "accumulation": count(1),
     "steps": count(1),
     "epochs": Range(0, COUNT, min_open=True),
@@ -90,7 +90,7 @@ RANGES = {
     "label_smoothing": SHARE,
     "head_bias": Range(-LARGE, LARGE),
     "head_steps": count(0),
-    "lora_rank": count(0),
+    "lora_rank": count(0, 65_536),
     "dropout": SHARE,
     "stochastic_depth": SHARE,
     "randaugment_layers": count(0, 1000),

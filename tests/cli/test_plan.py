@@ -74,7 +74,7 @@ def test_l32_has_a_recipe_of_its_own(run_command):
             "give --images and --classes. Received: --data petz",
         ),
         ((*HUGE, "h200", "--set", "model=mixer_l16"), 2, "Give --model."),
-        ((*HUGE, "h200", "--utilisation", "2"), 2, "2.0 is not in the range 0<x<=1"),
+        ((*HUGE, "h200", "--utilisation", "2"), 2, "It must be above 0 and at most 1. Received"),
         ((*HUGE, "h200", "--devices", "250"), 1, "cannot be shared evenly by 250 copies"),
         ((*HUGE, "tpu-v4", "--devices", "8192", "--batch-size", "8192"), 1, "(--network, in GB/s)"),
         ((*HUGE, "h200", "--image-size", "225"), 1, "not a whole number of 14x14 patches"),

@@ -131,12 +131,12 @@ def test_shuffle_study(run_command, image_folder):
         (["compare", "digits", "--models", "x:y"], 1, "No module named 'x'"),
         (["shuffle-study", "digits", "--models", "vit_ti4"], 1, "The first model must be a Mixer"),
         (["fewshot", "digits"], 2, "Missing option '--model'"),
+        (["fewshot", "digits", "--model", "nothing"], 2, "'nothing' does not exist. It takes"),
         (
-            ["fewshot", "digits", "--model", "nothing"],
+            ["fewshot", "digits", "--model", "mixer_ti4", "--shots", "0"],
             2,
-            "'nothing' does not exist. It takes",
+            "It must be a whole number from 1",
         ),
-        (["fewshot", "digits", "--model", "mixer_ti4", "--shots", "0"], 2, "0 is not in the range"),
         (["fewshot", "digits", "--model", "mixer_ti4"], 2, "mixer_ti4 needs --weights: published"),
         (
             ["fewshot", "digits", "--model", "mixer_ti4", "--weights", "none", "--shots", "900"],
@@ -151,7 +151,7 @@ def test_shuffle_study(run_command, image_folder):
         (
             ["fewshot", "digits", "--model", "vit_ti4", "--l2", "0"],
             2,
-            "0.0 is not in the range x>0",
+            "It must be above 0 and",
         ),
         (["compare", "digits", "--models", "--steps", "2"], 2, "Option '--models' requires an"),
         (["compare", "digits", "--models", "vit_ti4", "vit_ti4"], 2, "vit_ti4 is given twice"),

@@ -140,9 +140,9 @@ def test_classes_of_published_weights_have_names(run_command, monkeypatch, small
     ("arguments", "code", "message"),
     [
         ((), 2, "Missing argument 'TARGET'"),
-        (("run", "--blocks", "1,x"), 2, "'x' is not a valid integer"),
+        (("run", "--blocks", "1,x"), 2, "Received: 'x'"),
         (("run", "--blocks", "0,4"), 1, "one of the 4 of small, 0 to 3. Received: 4"),
-        (("run", "--units", "0"), 2, "0 is not in the range"),
+        (("run", "--units", "0"), 2, "It must be a whole number from 1"),
         (("run", "--model", "small"), 2, "a run knows its own"),
         (("run", "--image", "bad.png"), 1, "Cannot read bad.png: not a picture of a known format"),
         (("run", "--image", "none.png"), 2, "'none.png' does not exist"),
