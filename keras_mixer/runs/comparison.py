@@ -141,7 +141,8 @@ def _check_same_data(runs: Mapping[str, Run]) -> None:
             if other.config[which] != one.config[which]:
                 raise ValueError(
                     f"{other.config['data']} has changed between the runs of {first} and {name}: "
-                    "they cannot be compared. Begin anew: with --new, or with another --output."
+                    "they cannot be compared. Begin anew: with another --output, or, where none is "
+                    "given, with --new."
                 )
 
 

@@ -66,5 +66,6 @@ def check_same_skipped(folder: pathlib.Path, skipped: Sequence[Found]) -> None:
     ]
     raise ValueError(
         f"{folder} was begun when other pictures could not be read: {'; '.join(changes)}. Put the "
-        "files back as they were to go on, or begin anew: with --new, or with another --output."
+        "files back as they were to go on, or begin anew: with another --output, or, where none "
+        "is given, with --new."
     )

@@ -104,7 +104,7 @@ def trial(folder: pathlib.Path, recipe: Recipe, data: ImageData, seed: int, trai
         if different := list(differences(content.get("made_of"), made_of)):
             raise ValueError(
                 f"{result} is of another training: {'; '.join(different)}. Remove {folder}, or "
-                "begin anew: with --new, or with another --output."
+                "begin anew: with another --output, or, where none is given, with --new."
             )
     else:
         model, history = train(recipe, data, seed, folder)

@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import shutil
 
 import filelock
 import pytest
@@ -70,7 +71,7 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_all_damaged(run, record_fault):
+def test_all_damaged(run, undisturbed, record_fault):
     record_fault("every checkpoint damaged", "the training; nothing is deleted")
     for path in run.glob("checkpoints/*.safetensors"):
         cut(path, random.Random(3))
@@ -80,6 +81,9 @@ def test_all_damaged(run, record_fault):
         *(1, True),
     )
     assert files(run / "checkpoints") == before
+    shutil.rmtree(run / "checkpoints")  # The way out that the message names.
+    assert train(run).code == 0
+    assert_equal_runs(run, undisturbed)
 
 
 def test_run_json(run, record_fault):

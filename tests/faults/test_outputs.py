@@ -139,7 +139,7 @@ def export_of(run, name, folder):
 @pytest.mark.parametrize("name", WRITES)
 def test_export_on_a_full_disk(tmp_path, undisturbed, record_fault, name):
     """At its beginning, its middle and its end; no writer ends the process."""
-    record_fault(f"a full disk in an export to {name}", GOES_ON, tried=3)
+    record_fault("a full disk in an export", GOES_ON, tried=3)
     command, output = export_of(undisturbed, name, tmp_path / "whole")
     assert launch(*command).code == 0
     whole = sum(f.stat().st_size for f in output.parent.rglob("*") if f.is_file()) // 1024
@@ -162,7 +162,7 @@ def test_export_killed(tmp_path, undisturbed, record_fault, name):
     command, output = export_of(undisturbed, name, tmp_path / "to")
     written = output.name
     for moment in (f"open {written}.json", f"rename {written}.json", f"rename {written}"):
-        record_fault(f"SIGKILL in an export to {name}", SAME)
+        record_fault("SIGKILL in an export", SAME)
         assert launch(*command, faults=[Fault(moment)]).code == -signal.SIGKILL
         assert not output.exists()
         leftover = output.with_name(f".{written}.export")
@@ -240,19 +240,18 @@ def test_predict_over_damaged_rows(tmp_path, undisturbed, pictures, record_fault
 @pytest.mark.parametrize("kind", ["missing", "read-only", "full"])
 def test_temporary_files(tmp_path, undisturbed, pictures, record_fault, kind):
     """Another folder is taken, or one line names that of TMPDIR; the model is not blamed."""
-    commands = {
-        "predict": ("predict", undisturbed, pictures, "--output", tmp_path / "x.csv"),
-        "push": ("push", undisturbed, tmp_path / "pushed"),
-        "evaluate": ("evaluate", undisturbed, "--predictions", tmp_path / "x.npz"),
-    }
-    for name in WRITES:
-        commands[f"export to {name}"] = export_of(undisturbed, name, tmp_path / "to")[0]
+    commands = [
+        ("predict", undisturbed, pictures, "--output", tmp_path / "x.csv"),
+        ("push", undisturbed, tmp_path / "pushed"),
+        ("evaluate", undisturbed, "--predictions", tmp_path / "x.npz"),
+        *(export_of(undisturbed, name, tmp_path / "to")[0] for name in WRITES),
+    ]
     disk = tmp_path / "disk"
     with mounted(disk, "ro" if kind == "read-only" else "size=8k"):
         folder = disk / "missing" if kind == "missing" else disk
-        for what, command in commands.items():
+        for command in commands:
             record_fault(
-                f"a folder for temporary files that is {kind}: {what}",
+                f"a folder for temporary files that is {kind}",
                 "nothing; one line names it, or another is taken",
             )
             ended = launch(*command, environment={"TMPDIR": os.fspath(folder)})

@@ -1,6 +1,7 @@
 """Pushing to a hub on loopback and loading from it, through huggingface_hub itself."""
 
 import base64
+import itertools
 import json
 import subprocess
 import sys
@@ -143,6 +144,26 @@ def test_only_what_is_needed_is_fetched(hub, run, tmp_path):
     cache = tmp_path / "cache"
     assert all(p.resolve().is_relative_to(cache) for p in cache.rglob("*"))
     assert {p.name for p in tmp_path.iterdir()} == {"cache", "run"}
+
+
+def test_a_push_that_breaks_off_is_whole_or_not_there(hub, run):
+    """At every request; the same push again goes through, with the same options."""
+    for private in (True, False):
+        for asked in itertools.count():
+            hub.repositories.clear()
+            hub.stored.clear()
+            hub.answer, hub.left = 403, asked
+            try:
+                push(run, "hf://user/digits", private=private, revision="next")
+                break
+            except PermissionError:
+                hub.answer = None
+            if "user/digits" in hub.repositories:
+                for commit in hub.repositories["user/digits"].commits.values():
+                    assert {*commit.files} in ({".gitattributes"}, FILES | {".gitattributes"})
+            push(run, "hf://user/digits", private=private, revision="next")
+            assert {*hub.files("user/digits", "next")} == FILES | {".gitattributes"}
+        assert asked > 5
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500])

@@ -33,5 +33,5 @@ def test_other_ones_are_refused_and_named(tmp_path):
     check_same_skipped(tmp_path, [Found(one.path, "said otherwise") for one in reversed(ODD)])
     with pytest.raises(ValueError, match=r"1 can be read now, such as /x/.xff.png; 1 no longer "):
         check_same_skipped(tmp_path, [*ODD[1:], Found("/x/new.png", "truncated")])
-    with pytest.raises(ValueError, match=r"3 can be read now, such as .* begin anew: with --new"):
+    with pytest.raises(ValueError, match=r"3 can be read now, such as .* begin anew: with another"):
         check_same_skipped(tmp_path, [])
