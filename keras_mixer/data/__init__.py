@@ -4,14 +4,14 @@ from keras_mixer.data.catalog import DATASETS
 from keras_mixer.data.check import Report, check
 from keras_mixer.data.csv_lines import csv_cells, csv_line, csv_text
 from keras_mixer.data.dataset import Dataset, Splits
-from keras_mixer.data.files import SUFFIXES, Found, Note, check_outside, escaped, shown, unescaped
+from keras_mixer.data.files import SUFFIXES, Found, Note, escaped, shown, unescaped
 from keras_mixer.data.gallery import gallery
 from keras_mixer.data.images import UnknownFormatError, UnreadableImageError, decode
 from keras_mixer.data.keras_cv import AUGMENTATIONS, augmented
 from keras_mixer.data.names import check_class_names
 from keras_mixer.data.pipeline import EvaluationBatches, TrainingBatches, evaluation_image
 from keras_mixer.data.readable import leave_out_bad
-from keras_mixer.data.sources import from_arrays, load
+from keras_mixer.data.sources import check_outside, from_arrays, load
 from keras_mixer.data.splits import ImageData, Split, hold_out
 from keras_mixer.data.tf_data import to_tf_data
 from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS

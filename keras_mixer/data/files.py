@@ -53,25 +53,6 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def check_outside(output: str | os.PathLike, data: str) -> None:
-    """Raises where what is written would lie in the folder that is read.
-
-    Args:
-        output: a file or folder that is to be made.
-        data: the name of a data set, or a path.
-
-    Raises:
-        ValueError: it is inside of `data`, a folder.
-    """
-    if os.path.isdir(data):
-        folder, inner = os.path.realpath(data), os.path.realpath(output)
-        if os.path.commonpath([folder, inner]) == folder:
-            raise ValueError(
-                f"{shown(output)} is inside of the data folder {shown(data)}, and would be taken "
-                "for data. Choose an --output elsewhere."
-            )
-
-
 def obstacle(path: str | os.PathLike) -> str | None:
     """Why a path must not be opened as a picture, or `None`; it opens nothing itself.
 

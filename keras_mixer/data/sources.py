@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_mixer.data.catalog import DATASETS
 from keras_mixer.data.digits import load_digits
+from keras_mixer.data.files import shown
 from keras_mixer.data.folder import load_folder
 from keras_mixer.data.names import check_class_names
 from keras_mixer.data.readable import Look
@@ -83,6 +84,26 @@ def unknown(name: str) -> str | None:
         f"{name!r} is neither a data set ({', '.join(named)}, vtab/TASK, tfds:NAME) nor a folder "
         "with a folder of pictures for each class nor a .csv file of paths and labels."
     )
+
+
+def check_outside(output: str | os.PathLike, data: str) -> None:
+    """Raises where what is written would lie in the folder that is read.
+
+    Args:
+        output: a file or folder that is to be made.
+        data: the name of a data set, or a path.
+
+    Raises:
+        ValueError: it is inside of `data`, a folder.
+    """
+    by_name = data in DATASETS or data.startswith(TFDS)
+    if os.path.isdir(data) and not by_name:
+        folder, inner = os.path.realpath(data), os.path.realpath(output)
+        if os.path.commonpath([folder, inner]) == folder:
+            raise ValueError(
+                f"{shown(output)} is inside of the data folder {shown(data)}, and would be taken "
+                "for data. Choose an --output elsewhere."
+            )
 
 
 def from_arrays(train, test=None, label_names=None, name: str = "arrays") -> ImageData:

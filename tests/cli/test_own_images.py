@@ -116,6 +116,9 @@ def test_nothing_is_written_into_the_data(command, tmp_path, rng, monkeypatch, a
     (tmp_path / "d.csv").write_text("path,label\n" + "\n".join(f"d/{n}/0.png,{n}" for n in NAMES))
     data.check_outside(tmp_path / "run", str(tmp_path / "d.csv"))  # Its paths are told one by one.
     data.check_outside(tmp_path / "do", str(tmp_path / "d"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    data.check_outside("digits/run", "digits")  # The data set of that name.
 
 
 def test_a_run_within_the_data_is_no_class(command, tmp_path, rng):

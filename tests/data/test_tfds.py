@@ -121,6 +121,16 @@ def test_subset_and_cache_of_records(pets):
     np.testing.assert_array_equal(subset.cached().image(1), split.image(5))
 
 
+def test_records_of_classes_in_another_order(pets):
+    loaded = data.load("pets", pets)
+    other = loaded.in_order(loaded.label_names[::-1])
+    assert other.train.labels.tolist() == [36 - label for label in loaded.train.labels]
+    assert other.test.subset([3])[0][1] == 33
+    assert other.train.fingerprint() != loaded.train.fingerprint()
+    again = other.in_order(loaded.label_names)
+    assert again.train.labels.tolist() == loaded.train.labels.tolist()
+
+
 def test_a_fingerprint_reads_no_record(pets, monkeypatch):
     first = data.load("pets", pets)
     monkeypatch.setattr("keras_mixer.data.records.Records.__getitem__", None)  # Would fail.
@@ -322,6 +332,7 @@ def test_any_other_data_set_by_name(tmp_path):
     prepare("beans", tmp_path, {"train": 9, "test": 6})
     loaded = data.load("tfds:beans", tmp_path)
     assert (len(loaded.train), len(loaded.test), loaded.classes) == (9, 6, 3)
+    assert loaded.part == "test"
     with pytest.raises(ValueError, match="has no data set 'no_such_thing'"):
         data.load("tfds:no_such_thing", tmp_path)
     with pytest.raises(ValueError, match="not one of pictures with a class each"):
@@ -339,7 +350,9 @@ def test_a_split_without_labels_is_not_judged_on(tmp_path):
 def test_where_nothing_else_is_labelled_choices_leave_the_test_images_alone(sizes, tmp_path):
     prepare("beans", tmp_path, sizes, unlabelled=[name for name in sizes if name == "test"])
     whole = data.load("tfds:beans", tmp_path)
-    assert (len(whole.train), len(whole.test)) == (48, 12)
+    assert (len(whole.train), len(whole.test), whole.part) == (48, 12, "held out")
+    foreign = data.load("tfds:beans", tmp_path, whole=True)
+    assert (len(foreign.train), len(foreign.test), foreign.part) == (0, 60, "all")
     dev = data.load("tfds:beans", tmp_path, dev=True)
     train, judged, test = (set(split.names) for split in (dev.train, dev.test, whole.test))
     assert train | judged == set(whole.train.names)

@@ -14,7 +14,7 @@ from runs.pushable import pushable
 
 from keras_mixer import Mixer, MixerSpec, runs
 from keras_mixer.data import Found
-from keras_mixer.data.folder import load_csv
+from keras_mixer.data.table import load_csv
 from keras_mixer.evaluation import Predictions, load_real_labels
 from keras_mixer.evaluation.fewshot import _kept
 from keras_mixer.evaluation.journal import Journal
