@@ -157,7 +157,7 @@ def test_of_many_classes_the_worst_are_shown(command, rng):
     ("arguments", "code", "message"),
     [
         (["nowhere", "digits"], 2, "'nowhere' does not exist. It takes the directory of a run"),
-        (["vit_b16", "digits"], 2, "nor a Mixer: mixer_s32"),
+        (["vit_b16", "digits"], 2, "or a Mixer by name with --weights"),
         (["mixer_ti4", "digits"], 2, "mixer_ti4 needs --weights"),
         (["mixer_ti4", "--weights", "none"], 2, "what to judge mixer_ti4 on"),
         (["model.keras"], 2, "Missing argument 'DATA'"),

@@ -99,10 +99,10 @@ def test_errors_are_one_line(run_command, tmp_path):
     ]
     (tmp_path / "names.json").write_text(json.dumps(["a", "b", "c"]))
     for arguments, code, line in (
-        ((tmp_path / "nothing",), 2, "Unknown"),
+        ((tmp_path / "nothing",), 2, "does not exist. It takes the directory of a run"),
         (("mixer_ti4",), 2, "mixer_ti4 needs --weights"),
         ((target, "--host", "no.such.host.invalid"), 1, "Cannot listen on port 0 of no.such."),
-        ((target, "--labels", tmp_path / "names.json"), 1, "has 2 classes and there are 3 names"),
+        ((target, "--labels", tmp_path / "names.json"), 1, "has 3 names and the model has 2"),
         ((target, "--labels", target), 2, "is not JSON"),
         ((target, "--queue", "8"), 2, "8 is less than --max-batch 32"),
     ):

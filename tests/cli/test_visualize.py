@@ -148,7 +148,7 @@ def test_classes_of_published_weights_have_names(run_command, monkeypatch, small
         (("run", "--image", "none.png"), 2, "'none.png' does not exist"),
         (("run", "--image", "bad.png", "--image", "bad.png"), 2, "Two files are called 'bad'"),
         ((".",), 1, "not the directory of a run: it has no run.json"),
-        (("w.npz",), 2, "w.npz is no run directory, so its architecture must be named"),
+        (("w.npz",), 2, "With weights its architecture must be named"),
         (("w.keras", "--model", "b16"), 2, "one of: mixer_s32, .* Received: b16"),
         (("w.keras", "--model", "mixer_b16"), 1, "names a file that does not exist: w.keras"),
         (("petz", "--model", "mixer_b16"), 1, "petz"),
