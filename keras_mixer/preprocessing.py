@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+from keras_mixer.arguments import whole
 from keras_mixer.weights import WeightsRecord, class_names, records_named
 
 
@@ -155,6 +156,7 @@ def decode_predictions(preds, top: int = 5, weights="imagenet"):
             no list of these classes is public, as for MIIL's 11221.
         OSError: the list of names could not be fetched.
     """
+    top = whole(top, "top")
     scores = np.asarray(preds.detach().cpu() if hasattr(preds, "detach") else preds)
     if scores.ndim != 2:
         raise ValueError(f"`preds` must be (batch, classes). Received shape: {scores.shape}")

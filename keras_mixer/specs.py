@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_mixer.arguments import pair, whole
+
 
 @dataclasses.dataclass(frozen=True)
 class MixerSpec:
@@ -33,15 +35,8 @@ class MixerSpec:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self)[1:]:
-            value = getattr(self, field.name)
-            pair = field.name in ("patch_size", "image_size")
-            if pair and isinstance(value, int):
-                value = (value, value)
-            numbers = tuple(value) if isinstance(value, tuple | list) and pair else (value,)
-            if len(numbers) != 1 + pair or not all(type(n) is int and n > 0 for n in numbers):
-                wanted = "a positive integer" + (" or a pair of them" if pair else "")
-                raise ValueError(f"`{field.name}` must be {wanted}. Received: {value!r}")
-            object.__setattr__(self, field.name, numbers if pair else value)
+            check = pair if field.name in ("patch_size", "image_size") else whole
+            object.__setattr__(self, field.name, check(getattr(self, field.name), field.name))
         self.grid()
 
     def grid(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
@@ -50,7 +45,7 @@ class MixerSpec:
         Raises:
             ValueError: the image is not a whole number of patches.
         """
-        return grid_of(image_size or self.image_size, self.patch_size)
+        return grid_of(self.image_size if image_size is None else image_size, self.patch_size)
 
     def tokens(self, image_size: tuple[int, int] | None = None) -> int:
         """Number of tokens, the paper's S."""
@@ -94,7 +89,8 @@ def grid_of(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tuple[i
     Raises:
         ValueError: the image is not a whole number of patches.
     """
-    (height, width), (tall, wide) = image_size, patch_size
+    height, width = pair(image_size, "image_size")
+    tall, wide = pair(patch_size, "patch_size")
     if height % tall or width % wide:
         raise ValueError(
             f"An image of {height}x{width} pixels is not a whole number of {tall}x{wide} patches. "

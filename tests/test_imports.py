@@ -11,20 +11,24 @@ PACKAGE = ROOT / "keras_mixer"
 
 # What each part may import at the top of a module: of this package, and of the outside.
 ALLOWED = {
-    "specs": (set(), set()),
+    "arguments": (set(), set()),
+    "specs": ({"arguments"}, set()),
     "writing": (set(), set()),
-    "layers": ({"specs"}, {"keras", "numpy"}),
+    "settings": (set(), {"keras"}),
+    "layers": ({"arguments", "specs"}, {"keras", "numpy"}),
     "weights": ({"specs", "writing"}, {"numpy"}),
-    "preprocessing": ({"weights"}, {"numpy"}),
-    "models": ({"specs", "layers", "weights", "preprocessing"}, {"keras"}),
-    "data": ({"preprocessing"}, {"keras", "numpy"}),
+    "preprocessing": ({"arguments", "weights"}, {"numpy"}),
+    "models": ({"arguments", "specs", "layers", "weights", "preprocessing"}, {"keras"}),
+    "data": ({"arguments", "preprocessing"}, {"keras", "numpy"}),
     "distribution": (set(), {"keras", "numpy"}),
     "training": (
-        {"specs", "layers", "models", "data", "distribution", "writing"},
+        {"arguments", "specs", "layers", "models", "data"}
+        | {"distribution", "settings", "writing"},
         {"keras", "numpy"},
     ),
     "evaluation": (
-        {"weights", "preprocessing", "data", "distribution", "training", "writing"},
+        {"arguments", "weights", "preprocessing", "data", "distribution"}
+        | {"settings", "training", "writing"},
         {"keras", "numpy"},
     ),
     "profiling": ({"specs", "training"}, {"keras", "numpy"}),
@@ -33,7 +37,7 @@ ALLOWED = {
         {"keras", "numpy"},
     ),
     "runs": (
-        {"specs", "layers", "weights", "models", "data", "distribution"}
+        {"arguments", "specs", "layers", "weights", "models", "data", "distribution"}
         | {"training", "evaluation", "profiling", "writing"},
         {"keras", "numpy"},
     ),
@@ -42,7 +46,7 @@ ALLOWED = {
         {"keras", "numpy", "fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"},
     ),
     "visualize": (
-        {"specs", "layers", "preprocessing", "data", "evaluation", "runs"},
+        {"arguments", "specs", "layers", "preprocessing", "data", "evaluation", "runs"},
         {"keras", "numpy"},
     ),
 }

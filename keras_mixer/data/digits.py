@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_mixer.arguments import pair
 from keras_mixer.data.images import ImageData, Split, hold_out
 
 
@@ -26,7 +27,7 @@ def load_digits(size: int = 32) -> ImageData:
     pictures = [
         np.asarray(
             Image.fromarray(np.rint(image * (255 / 16)).astype("uint8")).resize(
-                (size, size), Image.Resampling.BILINEAR
+                pair(size, "size"), Image.Resampling.BILINEAR
             )
         )
         for image in bunch.images  # Values from 0 to 16.

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_mixer import arguments
+from keras_mixer.arguments import plain, rate, seed_or_none, whole
 from keras_mixer.layers.computed_once import computed_once
 from keras_mixer.layers.mlp_block import MlpBlock
 from keras_mixer.layers.stochastic_depth import StochasticDepth
@@ -71,22 +73,27 @@ class MixerLayer(keras.layers.Layer):
             raise ValueError(
                 f"`remat` and `dropout` exclude each other. Received: dropout={dropout!r}"
             )
-        single = isinstance(stochastic_depth, int | float)
-        rates = (stochastic_depth,) * 2 if single else tuple(stochastic_depth)
+        single = isinstance(plain(stochastic_depth), int | float)
+        rates = tuple(map(plain, (stochastic_depth,) * 2 if single else stochastic_depth))
+        self.stochastic_depth = rates[0] if single else rates
+        if len(rates) != 2:
+            raise ValueError(
+                "`stochastic_depth` must be a rate or a pair of rates, (token mixing, channel "
+                f"mixing). Received: {stochastic_depth!r}"
+            )
         if tokens is not None and rates[0]:
             raise ValueError(
                 "With `tokens` there is no residual connection around token mixing, so no "
                 "stochastic depth of it: pass `stochastic_depth=(0, rate)`. "
                 f"Received: stochastic_depth={stochastic_depth!r}"
             )
-        self.tokens_mlp_dim = tokens_mlp_dim
-        self.channels_mlp_dim = channels_mlp_dim
-        self.dropout = float(dropout)
-        self.stochastic_depth = stochastic_depth
-        self.gelu_approximate = gelu_approximate
-        self.epsilon = epsilon
-        self.seed = seed
-        self.remat = remat
+        self.tokens_mlp_dim = whole(tokens_mlp_dim, "tokens_mlp_dim")
+        self.channels_mlp_dim = whole(channels_mlp_dim, "channels_mlp_dim")
+        self.dropout = rate(dropout, "dropout")
+        self.gelu_approximate = bool(gelu_approximate)
+        self.epsilon = epsilon = arguments.epsilon(epsilon)
+        self.seed = seed = seed_or_none(seed)
+        self.remat = bool(remat)
         self.supports_masking = tokens is None
 
         # Four independent streams of random numbers from the one seed.
@@ -99,8 +106,8 @@ class MixerLayer(keras.layers.Layer):
 
         self.layer_norm_0 = norm("layer_norm_0")
         self.token_mixing = TokenMixing(
-            tokens_mlp_dim,
-            dropout,
+            self.tokens_mlp_dim,
+            self.dropout,
             gelu_approximate,
             seeds[0],
             form=token_mixing,
@@ -111,16 +118,16 @@ class MixerLayer(keras.layers.Layer):
         )
         self.layer_norm_1 = norm("layer_norm_1")
         self.channel_mixing = MlpBlock(
-            channels_mlp_dim,
-            dropout,
+            self.channels_mlp_dim,
+            self.dropout,
             gelu_approximate,
             seeds[1],
             dtype=self.dtype_policy,
             name="channel_mixing",
         )
         self.token_depth, self.channel_depth = (
-            StochasticDepth(rate, seed, dtype=self.dtype_policy)
-            for rate, seed in zip(rates, seeds[2:], strict=True)
+            StochasticDepth(probability, own, dtype=self.dtype_policy)
+            for probability, own in zip(rates, seeds[2:], strict=True)
         )
 
     @property
@@ -129,6 +136,8 @@ class MixerLayer(keras.layers.Layer):
         return self.token_mixing.form == "shared" and self.token_mixing.tokens is None
 
     def build(self, input_shape):
+        _, tokens, channels = input_shape
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: channels})
         self.token_mixing.build(input_shape)
         self.layer_norm_0.build(input_shape)
         mixed_shape = self.compute_output_shape(input_shape)

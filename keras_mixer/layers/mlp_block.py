@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mixer.arguments import rate, seed_or_none, whole
 from keras_mixer.layers.dense import Dense
 from keras_mixer.layers.initial import LecunNormal
 
@@ -34,14 +35,10 @@ class MlpBlock(keras.layers.Layer):
 
     def __init__(self, mlp_dim, dropout=0.0, gelu_approximate=True, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(mlp_dim, int) or mlp_dim < 1:
-            raise ValueError(f"`mlp_dim` must be a positive integer. Received: {mlp_dim!r}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"`dropout` must be at least 0 and below 1. Received: {dropout!r}")
-        self.mlp_dim = mlp_dim
-        self.dropout = float(dropout)
-        self.gelu_approximate = gelu_approximate
-        self.seed = seed
+        self.mlp_dim = whole(mlp_dim, "mlp_dim")
+        self.dropout = rate(dropout, "dropout")
+        self.gelu_approximate = bool(gelu_approximate)
+        self.seed = seed_or_none(seed)
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -52,6 +49,7 @@ class MlpBlock(keras.layers.Layer):
                 f"its weights depend on it. Received: input_shape={tuple(input_shape)}"
             )
 
+        self.input_spec = keras.layers.InputSpec(axes={-1: features})
         self._build_layers(input_shape, features)
 
     def _build_layers(self, input_shape, units):

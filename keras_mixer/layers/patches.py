@@ -3,6 +3,21 @@
 import keras
 from keras import ops
 
+from keras_mixer.arguments import pair
+
+
+def data_format_of(given: str | None) -> str:
+    """The layout of images that a layer is told, else Keras' own.
+
+    Raises:
+        ValueError: it is told another word.
+    """
+    if given not in (None, "channels_last", "channels_first"):
+        raise ValueError(
+            f'`data_format` must be "channels_last" or "channels_first". Received: {given!r}'
+        )
+    return given or keras.config.image_data_format()
+
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
 class Patches(keras.layers.Layer):
@@ -40,19 +55,8 @@ class Patches(keras.layers.Layer):
     def __init__(self, patch_size, data_format=None, record=None, **kwargs):
         super().__init__(**kwargs)
         self.record = record
-        pair = (patch_size, patch_size) if isinstance(patch_size, int) else tuple(patch_size)
-        if len(pair) != 2 or not all(isinstance(p, int) and p > 0 for p in pair):
-            raise ValueError(
-                "`patch_size` must be a positive integer or a pair of them. "
-                f"Received: {patch_size!r}"
-            )
-        self.patch_size = pair
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
-        if self.data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                '`data_format` must be "channels_last" or "channels_first". '
-                f"Received: {data_format!r}"
-            )
+        self.patch_size = pair(patch_size, "patch_size")
+        self.data_format = data_format_of(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def _split(self, shape):
@@ -78,6 +82,13 @@ class Patches(keras.layers.Layer):
             tokens = (height // rows) * (width // columns)
         features = None if channels is None else rows * columns * channels
         return (input_shape[0], tokens, features)
+
+    def __call__(self, images, *args, **kwargs):
+        # Before Keras, which would make several lines of the message.
+        shape = getattr(images, "shape", ())
+        if getattr(shape, "rank", 0) is not None and len(shape) == 4:
+            self._check(*self._split(shape)[:2])
+        return super().__call__(images, *args, **kwargs)
 
     def call(self, images):
         if self.data_format == "channels_first":

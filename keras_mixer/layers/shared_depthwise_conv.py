@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mixer.arguments import pair
+
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
 class SharedDepthwiseConv2D(keras.layers.Layer):
@@ -28,9 +30,7 @@ class SharedDepthwiseConv2D(keras.layers.Layer):
 
     def __init__(self, grid, **kwargs):
         super().__init__(**kwargs)
-        self.grid = tuple(grid)
-        if len(self.grid) != 2 or not all(type(n) is int and n > 0 for n in self.grid):
-            raise ValueError(f"`grid` must be two positive integers. Received: {grid!r}")
+        self.grid = pair(grid, "grid")
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape):
@@ -40,6 +40,7 @@ class SharedDepthwiseConv2D(keras.layers.Layer):
                 "A SharedDepthwiseConv2D needs a known number of rows and columns, the size of its "
                 f"kernel. Received: input_shape={tuple(input_shape)}"
             )
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={1: rows, 2: columns})
         units = self.grid[0] * self.grid[1]
         # LeCun-normal for one channel's inputs: the axis of the channels is 1.
         self.kernel = self.add_weight(

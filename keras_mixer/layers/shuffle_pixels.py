@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_mixer.arguments import pair, whole
+from keras_mixer.layers.patches import data_format_of
 from keras_mixer.specs import grid_of
 
 
@@ -19,11 +21,13 @@ class ShufflePixels(keras.layers.Layer):
         how: `"patches"`, one order for the patches and one for the pixels within a patch; or
             `"pixels"`, one order for all pixels.
         patch_size: height and width in pixels of a patch; for `"patches"`.
-        seed: integer seed of the orders.
+        seed: integer seed of the orders, at least 0.
+        data_format: `"channels_last"` or `"channels_first"`; by default
+            `keras.config.image_data_format()`.
 
     Input shape:
-        `(batch, height, width, channels)`, or channels first as Keras is configured; height and
-        width known.
+        `(batch, height, width, channels)`, or `(batch, channels, height, width)` with
+        `"channels_first"`; height and width known.
 
     Output shape:
         Same as the input.
@@ -32,14 +36,15 @@ class ShufflePixels(keras.layers.Layer):
         ValueError: `how` is neither, or the image is not a whole number of patches.
     """
 
-    def __init__(self, how, patch_size=(1, 1), seed=0, **kwargs):
+    def __init__(self, how, patch_size=(1, 1), seed=0, data_format=None, **kwargs):
         super().__init__(**kwargs)
         if how not in ("patches", "pixels"):
             raise ValueError(f'`how` must be "patches" or "pixels". Received: {how!r}')
         self.how = how
-        self.patch_size = (patch_size,) * 2 if isinstance(patch_size, int) else tuple(patch_size)
-        self.seed = seed
-        self.data_format = keras.config.image_data_format()
+        self.patch_size = pair(patch_size, "patch_size")
+        self.seed = whole(seed, "seed", least=0)
+        self.data_format = data_format_of(data_format)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def orders(self, image_size):
         """What comes from where: orders of the patches and of the pixels within a patch.
@@ -56,6 +61,8 @@ class ShufflePixels(keras.layers.Layer):
         last = self.data_format == "channels_last"
         size = tuple(input_shape[1:3] if last else input_shape[2:4])
         patches, pixels = self.orders(size)
+        axes = dict(zip((1, 2) if last else (2, 3), size, strict=True))
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes=axes)
         tall, wide = self.patch_size if self.how == "patches" else size
         rows, columns = size[0] // tall, size[1] // wide
         raster = np.arange(size[0] * size[1]).reshape(rows, tall, columns, wide)
@@ -79,4 +86,5 @@ class ShufflePixels(keras.layers.Layer):
             "how": self.how,
             "patch_size": self.patch_size,
             "seed": self.seed,
+            "data_format": self.data_format,
         }

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mixer import arguments
+
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
 class StochasticDepth(keras.layers.Layer):
@@ -28,12 +30,10 @@ class StochasticDepth(keras.layers.Layer):
 
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"`rate` must be at least 0 and below 1. Received: {rate!r}")
-        self.rate = float(rate)
-        self.seed = seed
-        if rate > 0:
-            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.rate = arguments.rate(rate, "rate")
+        self.seed = arguments.seed_or_none(seed)
+        if self.rate > 0:
+            self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.supports_masking = True
         self.built = True
 

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mixer.arguments import whole
 from keras_mixer.layers.initial import LecunNormal
 from keras_mixer.layers.mlp_block import MlpBlock
 
@@ -65,21 +66,15 @@ class TokenMixing(MlpBlock):
                 f"Received: {form!r}"
             )
         if form in ("grouped", "views"):
-            if type(groups) is not int or groups < 1:
-                raise ValueError(
-                    f"`groups` must be a positive integer for the token mixing {form!r}. "
-                    f"Received: groups={groups!r}"
-                )
+            groups = whole(groups, "groups")
         elif groups is not None:
             raise ValueError(
                 "`groups` is for the token mixing 'grouped' or 'views' alone. "
                 f"Received: groups={groups!r} with {form!r}"
             )
-        if tokens is not None and (type(tokens) is not int or tokens < 1):
-            raise ValueError(f"`tokens` must be a positive integer or None. Received: {tokens!r}")
         self.form = form
         self.groups = groups
-        self.tokens = tokens
+        self.tokens = None if tokens is None else whole(tokens, "tokens")
 
     def build(self, input_shape):
         batch, tokens, channels = input_shape
@@ -88,6 +83,7 @@ class TokenMixing(MlpBlock):
                 "Token mixing needs a known number of tokens and channels, since its weights "
                 f"depend on both. Received: input_shape={tuple(input_shape)}"
             )
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: channels})
         groups = self.groups or 1
         if channels % groups:
             raise ValueError(

@@ -2,13 +2,13 @@
 
 import contextlib
 import inspect
-import numbers
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
 
 import keras
 
+from keras_mixer.arguments import rate, seed_or_none, whole
 from keras_mixer.layers.initial import stored_weights_follow
 from keras_mixer.models.mixer import build_mixer, image_input
 from keras_mixer.preprocessing import scale_and_offset
@@ -113,10 +113,9 @@ def Mixer(
     """
     if pooling not in (None, "avg", "max"):
         raise ValueError(f'`pooling` must be None, "avg" or "max". Received: pooling={pooling!r}')
-    if isinstance(classes, numbers.Integral):
-        classes = int(classes)
-    if classes is not None and (not isinstance(classes, int) or classes < 1):
-        raise ValueError(f"`classes` must be a positive integer or None. Received: {classes!r}")
+    classes = None if classes is None else whole(classes, "classes")
+    dropout, seed = rate(dropout, "dropout"), seed_or_none(seed)
+    stochastic_depth = rate(stochastic_depth, "stochastic_depth")
     check_resolution(resolution)
     images, (height, width, _) = image_input(spec, input_tensor, input_shape)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_mixer.arguments import pair, whole
 from keras_mixer.models.applications import Mixer
 from keras_mixer.specs import SPECS
 
@@ -125,7 +126,7 @@ def build_by_name(
     name: str,
     *,
     classes: int | None = None,
-    image_size: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
     weights: str | None = None,
     seed: int = 0,
 ) -> keras.Model:
@@ -137,7 +138,8 @@ def build_by_name(
             `classifier_activation=None` where it takes them, such as
             `"keras.applications:MobileNetV2"`, which is then given images in [-1, 1], too.
         classes: number of classes; by default that of the weights of a Mixer, else 1000.
-        image_size: height and width in pixels; by default the model's own, 224 for a factory.
+        image_size: height and width in pixels, or one integer for both; by default the model's
+            own, 224 for a factory.
         weights: what it begins from: published weights by name, or `None` for random ones.
         seed: of the random weights. It is set as Keras' global seed.
 
@@ -151,9 +153,11 @@ def build_by_name(
     """
     if problem := unknown_model(name):
         raise ValueError(problem)
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(whole(seed, "seed", least=0))
     known = SPECS.get(name) or PEERS.get(name)
-    size = image_size or (known.image_size if known else (224, 224))
+    size = (known.image_size if known else (224, 224)) if image_size is None else image_size
+    size = pair(size, "image_size")
+    classes = None if classes is None else whole(classes, "classes")
     last = keras.config.image_data_format() == "channels_last"
     shape = (*size, 3) if last else (3, *size)
     if name in SPECS:

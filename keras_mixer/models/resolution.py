@@ -3,12 +3,13 @@
 import keras
 
 from keras_mixer import weights as mixer_weights
+from keras_mixer.arguments import pair
 from keras_mixer.layers import MixerLayer, Patches
 from keras_mixer.specs import grid_of
 
 
 def change_resolution(
-    model: keras.Model, image_size: tuple[int, int], resolution: str = "expand"
+    model: keras.Model, image_size: int | tuple[int, int], resolution: str = "expand"
 ) -> keras.Model:
     """The same model for images of another size, with its weights; `model` itself stays.
 
@@ -17,7 +18,7 @@ def change_resolution(
 
     Args:
         model: a functional model with one input, one `Patches` and its `MixerLayer`s.
-        image_size: height and width in pixels.
+        image_size: height and width in pixels, or one integer for both.
         resolution: `"expand"`, the paper's rule (https://arxiv.org/abs/2105.01601, appendix C), for
             a whole number of times the rows and columns of tokens; `"interpolate"` for any size.
 
@@ -46,7 +47,7 @@ def change_resolution(
                 f"{layer.name} of {model.name} has an ablation of token mixing, for which there is "
                 "no rule of another image size. Build the model at that size."
             )
-    height, width = image_size
+    height, width = pair(image_size, "image_size")
     last = patches[0].data_format == "channels_last"
     shape = patches[0].input.shape
     was = shape[1:3] if last else shape[2:4]

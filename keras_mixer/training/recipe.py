@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from keras_mixer.arguments import plain
+
 CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "decay": ("cosine", "linear"),
@@ -124,6 +126,8 @@ class Recipe:
     keep_best: bool = False
 
     def __post_init__(self) -> None:
+        for row in dataclasses.fields(self):
+            self._keep_plain(row.name, str(row.type).removeprefix("<class '"))
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 self._refuse(field, f"one of {', '.join(map(str, allowed))}")
@@ -165,6 +169,27 @@ class Recipe:
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError('`weight_decay` goes with `optimizer="adamw"` alone.')
 
+    def _keep_plain(self, field: str, kind: str) -> None:
+        """Keeps a number as Python's own; one that is no number is refused."""
+        value = getattr(self, field)
+        if kind.startswith("tuple"):
+            value = tuple(map(plain, value))
+            numbers = value
+        elif kind.startswith(("int", "float")):
+            value = plain(value)
+            numbers = () if value is None and "None" in kind else (value,)
+        elif kind.startswith("bool") and value in (True, False):
+            value, numbers = bool(value), ()
+        else:
+            return
+        if not all(type(number) in (int, float) for number in numbers):
+            self._refuse(field, "numbers" if kind.startswith("tuple") else "a number")
+        if kind.startswith("int") and isinstance(value, float) and math.isfinite(value):
+            if value % 1:
+                self._refuse(field, "a whole number")
+            value = int(value)
+        object.__setattr__(self, field, value)
+
     def _refuse(self, field: str, wanted: str) -> None:
         raise ValueError(f"`{field}` must be {wanted}. Received: {getattr(self, field)!r}")
 
@@ -175,6 +200,10 @@ class Recipe:
         warm-up keeps its share of the steps; from epochs to steps, where that is not known, its
         steps.
         """
+        changes = {field: plain(value) for field, value in changes.items()}
+        length = (changes.get("epochs"), changes.get("steps"))
+        if not all(type(number) in (int, float, type(None)) for number in length):
+            return dataclasses.replace(self, **changes)  # Which refuses it.
         if changes.get("epochs") is not None:
             changes.setdefault("steps", None)
             if self.warmup_steps >= 1:

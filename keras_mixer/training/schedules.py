@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mixer.arguments import plain
+
 
 @keras.saving.register_keras_serializable(package="keras_mixer")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
@@ -23,12 +25,12 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak, steps, warmup_steps=0, decay="cosine", accumulation=1, first_step=0):
         super().__init__()
-        self.peak = peak
-        self.steps = steps
-        self.warmup_steps = warmup_steps
+        self.peak = peak = plain(peak)
+        self.steps = steps = plain(steps)
+        self.warmup_steps = warmup_steps = plain(warmup_steps)
         self.decay = decay
-        self.accumulation = accumulation
-        self.first_step = first_step
+        self.accumulation = plain(accumulation)
+        self.first_step = plain(first_step)
         schedules = keras.optimizers.schedules
         self._down = {
             "cosine": lambda: schedules.CosineDecay(peak, steps - warmup_steps),

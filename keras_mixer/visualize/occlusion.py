@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_mixer import evaluation
+from keras_mixer.arguments import plain
 from keras_mixer.data import EVALUATION_CROPS, Split
 from keras_mixer.data.images import open_rgb
 from keras_mixer.data.pipeline import image_size
@@ -172,9 +173,9 @@ def _patch_size(model: keras.Model) -> tuple[int, int]:
 
 def _pair(name: str, value, size: tuple[int, int]) -> tuple[int, int]:
     """One number of pixels or two, as (down, across), none of them beyond the image."""
-    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    pair = tuple(map(plain, value if isinstance(value, tuple | list) else (value, value)))
     fits = len(pair) == 2 and all(
-        isinstance(n, int) and 0 < n <= side for n, side in zip(pair, size, strict=True)
+        type(n) is int and 0 < n <= side for n, side in zip(pair, size, strict=True)
     )
     if not fits:
         raise ValueError(

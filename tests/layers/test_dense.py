@@ -54,11 +54,12 @@ def test_integers():
     )
 
 
-def test_lora():
+@pytest.mark.parametrize("alpha", [None, 1, 2, 8])
+def test_lora(alpha):
     ours, keras_own, x = pair()
     kernel_and_bias = ours.get_weights()
     for layer in (ours, keras_own):
-        layer.enable_lora(2)
+        layer.enable_lora(2, lora_alpha=alpha)
     rng = np.random.default_rng(2)
     a, b = rng.normal(size=(4, 2)), rng.normal(size=(2, 5))
     for layer in (ours, keras_own):
@@ -66,17 +67,45 @@ def test_lora():
         layer.lora_kernel_b.assign(b)
     kernel, bias = kernel_and_bias
     found = keras.ops.convert_to_numpy(ours(x))
-    np.testing.assert_allclose(found, x @ (kernel + a @ b) + bias, rtol=1e-4, atol=1e-4)
+    product = (alpha or 2) / 2 * a @ b
+    np.testing.assert_allclose(found, x @ (kernel + product) + bias, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
         found, keras.ops.convert_to_numpy(keras_own(x)), rtol=1e-4, atol=1e-4
     )
 
 
-def test_quantisation():
+@pytest.mark.parametrize(("mode", "lora"), [("int8", False), ("int8", True), ("float8", False)])
+def test_quantisation(mode, lora):
     ours, keras_own, x = pair()
     exact = keras.ops.convert_to_numpy(ours(x))
     for layer in (ours, keras_own):
-        layer.quantize("int8")
+        if lora:
+            layer.enable_lora(2)
+        layer.quantize(mode)
     found = keras.ops.convert_to_numpy(ours(x))
     np.testing.assert_array_equal(found, keras.ops.convert_to_numpy(keras_own(x)))
-    assert 0 < np.abs(found - exact).max() < 0.1
+    assert 0 < np.abs(found - exact).max() < (0.1 if mode == "int8" else 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_constraint": keras.constraints.MaxNorm(1.0), "bias_constraint": "non_neg"},
+        {"kernel_initializer": "ones", "bias_initializer": "ones", "name": "mine"},
+        {"activity_regularizer": keras.regularizers.L2(0.1), "trainable": False},
+        {"kernel_regularizer": "l2", "bias_regularizer": keras.regularizers.L1(0.1)},
+        {"lora_rank": 2, "lora_alpha": 4},
+    ],
+    ids=", ".join,
+)
+def test_every_other_option_of_keras(options):
+    ours, keras_own, x = pair(**options)
+    outputs, losses = [], []
+    for layer in (ours, keras_own):
+        outputs.append(keras.ops.convert_to_numpy(layer(x)))
+        losses.append([float(keras.ops.convert_to_numpy(loss)) for loss in layer.losses])
+    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert bool(losses[0]) is any("regularizer" in name for name in options)
+    assert {**ours.get_config(), "name": ""} == {**keras_own.get_config(), "name": ""}
+    assert ours.trainable is keras_own.trainable
