@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mixer.arguments import rate
 from keras_mixer.training.recipe import Recipe
 
 
@@ -26,7 +27,7 @@ class SigmoidCrossentropy(keras.losses.Loss):
     ):
         super().__init__(name=name, **kwargs)
         self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = rate(label_smoothing, "label_smoothing")
 
     def call(self, y_true, y_pred):
         y_true = y_true * (1 - self.label_smoothing) + self.label_smoothing / y_true.shape[-1]
@@ -41,12 +42,22 @@ class SigmoidCrossentropy(keras.losses.Loss):
         }
 
 
+@keras.saving.register_keras_serializable(package="keras_mixer")
 class Top1(keras.metrics.CategoricalAccuracy):
-    """The share of images whose class has the highest score; labels of zeros are no images."""
+    """The share of images whose class has the highest score; labels of zeros are no images.
+
+    Arguments are those of `keras.metrics.CategoricalAccuracy`, and `sample_weight` counts as there.
+    """
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        there = ops.cast(ops.sum(y_true, axis=-1) > 0.5, "float32")
-        return super().update_state(y_true, y_pred, there)
+        y_true = ops.convert_to_tensor(y_true, self.dtype)
+        weight = ops.cast(ops.sum(y_true, axis=-1) > 0.5, self.dtype)
+        if sample_weight is not None:
+            given = ops.convert_to_tensor(sample_weight, self.dtype)
+            if len(given.shape) > len(weight.shape):  # (batch, 1), as Keras takes it too.
+                given = ops.squeeze(given, axis=-1)
+            weight = weight * given
+        return super().update_state(y_true, y_pred, weight)
 
 
 def make_loss(recipe: Recipe, from_logits: bool = True) -> keras.losses.Loss:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_mixer.arguments import plain
 from keras_mixer.training.recipe import Recipe
 from keras_mixer.training.schedules import WarmUp
 
@@ -32,13 +33,25 @@ class _Extended(_Optimizer):
             variable; 1 where there is none.
         hold_averages: whether the weights stay as they are at the end of a `fit`, where Keras puts
             the moving averages in their place; for a run that takes several.
+
+    All arguments of the Keras optimizer mean the same.
+
+    Raises:
+        ValueError: `ema_overwrite_frequency` together with `gradient_accumulation_steps`, or as the
+            Keras optimizer.
     """
 
     weight_decay: float | None
 
     def __init__(self, *args, rates=None, hold_averages=False, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.rates = tuple(sorted((rates or {}).items()))
+        super().__init__(*map(plain, args), **{key: plain(value) for key, value in kwargs.items()})
+        if self.ema_overwrite_frequency and self.gradient_accumulation_steps:
+            raise ValueError(
+                "`ema_overwrite_frequency` and `gradient_accumulation_steps` exclude each other, "
+                "for Keras would overwrite the weights in the middle of a step. Received: "
+                f"{self.ema_overwrite_frequency} and {self.gradient_accumulation_steps}. Use one."
+            )
+        self.rates = tuple(sorted((path, float(rate)) for path, rate in (rates or {}).items()))
         # Threads of several devices change these in turn, and none may begin with another's value.
         self._whole_decay = self.weight_decay
         self._whole_epsilon = getattr(self, "epsilon", None)
@@ -96,17 +109,24 @@ class _Extended(_Optimizer):
         parts = self.gradient_accumulation_steps or 1
         moves = ops.cast(ops.equal((self._iterations + 1) % parts, 0), "float32")
         first = ops.cast(ops.equal(self.iterations, 0), "float32")
-        share = moves * ops.maximum(first, 1 - self.ema_momentum)
+        share = ops.maximum(first, moves * (1 - self.ema_momentum))
         averages = self._model_variables_moving_average
         for variable, average in zip(trainable_variables, averages, strict=True):
+            if average is None:  # A variable that Keras overwrites with its gradient.
+                continue
             average.assign(average + ops.cast(share, average.dtype) * (variable - average))
 
     def finalize_variable_values(self, var_list):
-        if not self.hold_averages:
-            super().finalize_variable_values(var_list)
+        if self.hold_averages or not self.use_ema:
+            return
+        super().finalize_variable_values(var_list)
+        if keras.backend.backend() == "jax":  # A step cannot take one array as two variables.
+            for variable in var_list:
+                variable.assign(ops.copy(variable.value))
 
     def get_config(self):
-        return {**super().get_config(), "rates": dict(self.rates)}
+        held = {"hold_averages": True} if self.hold_averages else {}
+        return {**super().get_config(), "rates": dict(self.rates), **held}
 
 
 def _global_norm(grads):
@@ -169,23 +189,32 @@ class SGD(_Extended, _SGD):
     """Momentum as in the official code: `t = g + momentum * t`, then `w -= rate * t`.
 
     Keras has the rate inside of its velocity, which gives other weights as soon as the rate
-    changes from step to step.
+    changes from step to step. With `nesterov` the step is `w -= rate * (g + momentum * t)`, as in
+    Optax; without momentum it is `w -= rate * g`. All other options are Keras'.
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        trace = self.momentums[self._get_variable_index(variable)]
-        new = ops.cast(gradient, trace.dtype) + self.momentum * trace
-        self.assign(trace, new)
-        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * new)
+        step = gradient = ops.cast(gradient, variable.dtype)
+        if self.momentum:
+            trace = self.momentums[self._get_variable_index(variable)]
+            step = gradient + self.momentum * trace
+            self.assign(trace, step)
+            if self.nesterov:
+                step = gradient + self.momentum * step
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * step)
 
     def _parallel_update_step(self, grads, variables, learning_rate):
         """The same with PyTorch, for all variables at once."""
         import torch
 
-        traces = [self.momentums[self._get_variable_index(v)].value for v in variables]
-        torch._foreach_mul_(traces, self.momentum)
-        torch._foreach_add_(traces, grads)
-        torch._foreach_add_([v.value for v in variables], traces, alpha=-learning_rate)
+        steps = grads
+        if self.momentum:
+            steps = [self.momentums[self._get_variable_index(v)].value for v in variables]
+            torch._foreach_mul_(steps, self.momentum)
+            torch._foreach_add_(steps, grads)
+            if self.nesterov:
+                steps = torch._foreach_add(grads, steps, alpha=self.momentum)
+        torch._foreach_add_([v.value for v in variables], steps, alpha=-learning_rate)
 
 
 def make_optimizer(recipe: Recipe, variables, first_step: int = 0) -> keras.optimizers.Optimizer:
