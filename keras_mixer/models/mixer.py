@@ -1,11 +1,14 @@
 """Assembles a Mixer from its spec, with initial weights."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 
 import keras
 
+from keras_mixer.arguments import plain
 from keras_mixer.layers import MixerLayer, Patches
+from keras_mixer.models.inputs import check_images, guarded
 from keras_mixer.specs import MixerSpec
 from keras_mixer.weights import WeightsRecord
 
@@ -18,7 +21,10 @@ class MixerModel(keras.Model):
     """A functional Keras model that refuses raw pixels where it expects preprocessed floats.
 
     Integer images fed straight to the patches would be taken for values in [-1, 1] and give a
-    wrong answer without a word.
+    wrong answer without a word. Integers are refused in any container, images of another size on
+    any backend, and floats that look like raw pixels are warned of where they come as NumPy's
+    arrays. What Keras has made floats of, as a model around this one does, cannot be told from
+    what was prepared: build what goes into another model with `include_preprocessing=True`.
 
     Attributes:
         load_report: what was loaded into the model when it was constructed, a
@@ -33,6 +39,10 @@ class MixerModel(keras.Model):
 
     @property
     def mixer_weights(self) -> WeightsRecord | None:
+        if self._record is None:  # A clone has that of its layers.
+            fields = [layer.record for layer in self.layers if isinstance(layer, Patches)]
+            with contextlib.suppress(TypeError):  # One that is damaged; see `preprocess_input`.
+                return next((WeightsRecord(**own) for own in fields if own), None)
         return self._record
 
     @mixer_weights.setter
@@ -64,17 +74,36 @@ class MixerModel(keras.Model):
                 "before, and quantize it once it is loaded; or write a file for another runtime "
                 "by `keras_mixer.export`."
             )
+        adapters = any(getattr(layer, "lora_enabled", False) for layer in self._flatten_layers())
+        operations = not all(isinstance(o, keras.layers.Layer) for o in self.operations)
+        if str(filepath).endswith((".h5", ".hdf5")) and (adapters or operations):
+            what = "adapters" if adapters else "operations that are no layers"
+            raise ValueError(
+                f"{self.name} has {what}, and Keras could not load them from an .h5 file. Save it "
+                "as .keras."
+            )
         super().save(filepath, overwrite=overwrite, zipped=zipped, **options)
 
+    @property
+    def floats_in(self):
+        """The Keras tensor of `inputs` that must be prepared pixels; `None` where any will do."""
+        reader = next((layer for layer in self.layers if layer.name in _READERS), None)
+        return next((x for x in self.inputs if reader is not None and x is reader.input), None)
+
+    fit = guarded(keras.Model.fit)
+    evaluate = guarded(keras.Model.evaluate)
+    predict = guarded(keras.Model.predict)
+    train_on_batch = guarded(keras.Model.train_on_batch)
+    test_on_batch = guarded(keras.Model.test_on_batch)
+    predict_on_batch = guarded(keras.Model.predict_on_batch)
+
+    def __call__(self, *args, **kwargs):
+        # Before Keras, which would make several lines of the message.
+        check_images(self, args[0] if args else kwargs.get("inputs"))
+        return super().__call__(*args, **kwargs)
+
     def call(self, inputs, training=None, mask=None):
-        dtype = keras.backend.standardize_dtype(getattr(inputs, "dtype", "float32"))
-        reader = next(layer for layer in self.layers if layer.name in _READERS)
-        if "float" not in dtype and reader.input is self.inputs[0]:
-            raise ValueError(
-                f"{self.name} received {dtype} pixels. It expects floats: apply "
-                "`keras_mixer.preprocess_input(x, weights=model)` first, or build it with "
-                "`include_preprocessing=True`."
-            )
+        check_images(self, inputs)  # Within a compiled step of JAX nothing else is called.
         if mask is None and self._is_as_declared(inputs) and (chain := self._chain()):
             mode = {} if training is None else {"training": training}
             x = inputs
@@ -110,6 +139,10 @@ class MixerModel(keras.Model):
         return layers if self.output is x else None
 
 
+# Keras looks the class of a model in an `.h5` file up by its bare name.
+keras.saving.get_custom_objects()["MixerModel"] = MixerModel
+
+
 def image_input(spec, input_tensor, input_shape):
     """The tensor a Mixer reads its images from and its `(height, width, channels)`.
 
@@ -125,7 +158,7 @@ def image_input(spec, input_tensor, input_shape):
                 f"output of a layer. Received: {input_tensor!r}"
             )
         given = tuple(input_tensor.shape[1:])
-        if input_shape is not None and tuple(input_shape) != given:
+        if input_shape is not None and tuple(map(plain, input_shape)) != given:
             raise ValueError(
                 f"`input_tensor` has shape {given} and `input_shape` is {tuple(input_shape)}. "
                 "Pass one of them, or the same shape in both."
@@ -133,8 +166,11 @@ def image_input(spec, input_tensor, input_shape):
         input_shape = given
     elif input_shape is None:
         input_shape = (*spec.image_size, 3) if channels_last else (3, *spec.image_size)
-    shape = tuple(input_shape)
-    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+    try:
+        shape = tuple(map(plain, input_shape))
+    except TypeError:
+        shape = (input_shape,)
+    if len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape):
         order = "(height, width, channels)" if channels_last else "(channels, height, width)"
         raise ValueError(
             f"`input_shape` must be {order}, three positive integers: the token-mixing weights of "
@@ -142,8 +178,10 @@ def image_input(spec, input_tensor, input_shape):
         )
     height, width, channels = shape if channels_last else (*shape[1:], shape[0])
     spec.grid((height, width))
-    images = keras.Input(shape=shape) if input_tensor is None else input_tensor
-    return images, (height, width, channels)
+    if input_tensor is None:
+        # Of the precision of the weights; Keras would take `floatx`, whatever the policy is.
+        input_tensor = keras.Input(shape, dtype=keras.config.dtype_policy().variable_dtype)
+    return input_tensor, (height, width, channels)
 
 
 def build_mixer(
@@ -228,12 +266,14 @@ def _reductions(pyramid, num_layers) -> dict[int, int]:
     """`pyramid` as a dictionary; whether the tokens become fewer is for the layers to check."""
     if pyramid is None:
         return {}
+    items = pyramid.items() if isinstance(pyramid, Mapping) else ()
+    reduced = {plain(layer): plain(tokens) for layer, tokens in items}
     if not isinstance(pyramid, Mapping) or not all(
         type(layer) is int and layer in range(num_layers) and type(tokens) is int and tokens > 0
-        for layer, tokens in pyramid.items()
+        for layer, tokens in reduced.items()
     ):
         raise ValueError(
             f"`pyramid` must map numbers of layers, 0 to {num_layers - 1}, to the number of tokens "
             f"that come out of them. Received: pyramid={pyramid!r}"
         )
-    return dict(pyramid)
+    return reduced
