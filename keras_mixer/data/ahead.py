@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import keras
 import numpy as np
 
+from keras_mixer.arguments import pair, whole
 from keras_mixer.data import mixing
 from keras_mixer.data.images import Split
 from keras_mixer.data.transforms import DEFAULT, Resampling
@@ -18,8 +19,8 @@ AHEAD = 2  # Batches that are being decoded, and as many that wait, while anothe
 class DecodedAhead(keras.utils.PyDataset):
     """Batches of `(images, labels)`; a batch is a function of its number alone.
 
-    Images are float32, prepared for `weights`, `(batch, height, width, 3)` or channels first as
-    Keras is configured; labels are one-hot float32 `(batch, classes)`.
+    Images are float32, prepared for `weights`, `(batch, height, width, 3)` or channels first, as
+    `layout_of` says; labels are one-hot float32 `(batch, classes)`.
     """
 
     def __init__(
@@ -34,12 +35,10 @@ class DecodedAhead(keras.utils.PyDataset):
         super().__init__(workers=1, max_queue_size=AHEAD)
         if len(split) == 0:
             raise ValueError("There are no images to make batches of.")
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
         self.split = split
-        self.classes = classes
-        self.image_size = image_size
-        self.batch_size = batch_size
+        self.classes = whole(classes, "classes")
+        self.image_size = pair(image_size, "image_size")
+        self.batch_size = whole(batch_size, "batch_size")
         self.weights = weights
         self._how = resampling_of(weights)
         self._rule = rule_of(weights)
@@ -76,7 +75,7 @@ class DecodedAhead(keras.utils.PyDataset):
         list(self._finish.map(finish, range(len(x))))
         if blend is not None:
             y = blend.labels(y[1:], y[:-1])
-        return in_layout(x), y
+        return in_layout(x, self.weights), y
 
     def _started(self, batch: int) -> list[Future]:
         """The images of a batch, being decoded, as those of the next ones are from now on."""
@@ -107,8 +106,22 @@ def resampling_of(weights) -> Resampling:
     return DEFAULT if record is None else Resampling(record.interpolation, record.antialias)
 
 
-def in_layout(images: np.ndarray) -> np.ndarray:
-    """Images `(..., height, width, channels)` in the layout that Keras is configured for."""
-    if keras.config.image_data_format() == "channels_first":
+def layout_of(weights) -> str:
+    """`"channels_last"` or `"channels_first"`: that of the RGB images that a model takes.
+
+    A model keeps the layout that it was built in, however Keras is configured where it is used.
+
+    Args:
+        weights: as in `preprocess_input`; what is no model, or does not tell, has Keras' layout.
+    """
+    shape = getattr(weights, "input_shape", None)
+    if isinstance(shape, tuple) and len(shape) == 4 and (shape[1] == 3) is not (shape[3] == 3):
+        return "channels_first" if shape[1] == 3 else "channels_last"
+    return keras.config.image_data_format()
+
+
+def in_layout(images: np.ndarray, weights) -> np.ndarray:
+    """Images `(..., height, width, channels)` in the layout of a model, or that of Keras."""
+    if layout_of(weights) == "channels_first":
         return np.moveaxis(images, -1, -3)  # ... h w c -> ... c h w
     return images

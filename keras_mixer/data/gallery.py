@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
+from keras_mixer.data.ahead import layout_of
 from keras_mixer.preprocessing import preprocess_input
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def gallery(batch, label_names, columns: int = 8, weights=None) -> "Image":
     from PIL import Image, ImageDraw, ImageFont
 
     x, y = batch
-    if keras.config.image_data_format() == "channels_first":
+    if layout_of(weights) == "channels_first":
         x = np.transpose(x, (0, 2, 3, 1))  # b c h w -> b h w c
     black, white = preprocess_input(np.array([0.0, 255.0]), weights)
     pixels = np.rint((x - black) * (255 / (white - black))).clip(0, 255).astype("uint8")

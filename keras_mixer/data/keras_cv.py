@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_mixer.data.ahead import layout_of
 from keras_mixer.data.tf_data import to_tf_data
 from keras_mixer.preprocessing import preprocess_input
 
@@ -34,6 +35,11 @@ def augmented(batches, name: str, weights=None) -> Any:
     """
     if name not in AUGMENTATIONS:
         raise ValueError(f"`augment` must be one of {', '.join(AUGMENTATIONS)}. Received: {name!r}")
+    if layout_of(batches.weights) == "channels_first":
+        raise ValueError(
+            f"{name} comes from keras-cv, which takes channels last, and this model takes them "
+            "first. Train it without `augment`, or build it under the layout channels_last."
+        )
     dataset = to_tf_data(batches)
     try:
         from keras_cv import layers

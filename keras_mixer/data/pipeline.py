@@ -10,8 +10,9 @@ import functools
 import keras
 import numpy as np
 
+from keras_mixer.arguments import whole
 from keras_mixer.data import mixing
-from keras_mixer.data.ahead import AHEAD, DecodedAhead, in_layout, resampling_of
+from keras_mixer.data.ahead import AHEAD, DecodedAhead, in_layout, layout_of, resampling_of
 from keras_mixer.data.images import open_rgb
 from keras_mixer.data.randaugment import check_randaugment, randaugment
 from keras_mixer.data.transforms import EVALUATION_CROPS, TRAINING_CROPS, flip
@@ -73,8 +74,8 @@ class TrainingBatches(DecodedAhead):
             if strength < 0:
                 raise ValueError(f"`{name}` must be at least 0. Received: {strength}")
         check_randaugment(*randaugment)
-        self.steps = steps
-        self.seed = seed
+        self.steps = whole(steps, "steps")
+        self.seed = whole(seed, "seed", least=0)
         self._crop = choose(crop, TRAINING_CROPS)
         self._flip = flip
         self._randaugment = randaugment
@@ -206,7 +207,7 @@ def evaluation_image(
         name: what to call it in a message; by default its path.
 
     Returns:
-        float32 `(height, width, 3)`, or channels first as Keras is configured.
+        float32 `(height, width, 3)`, or channels first, as `layout_of` says.
 
     Raises:
         UnreadableImageError: it cannot be decoded.
@@ -214,7 +215,7 @@ def evaluation_image(
     """
     rgb = open_rgb(picture, name)
     image = choose(crop, EVALUATION_CROPS)(rgb, image_size, resampling_of(weights))
-    return in_layout(preprocess_input(np.asarray(image), weights))
+    return in_layout(preprocess_input(np.asarray(image), weights), weights)
 
 
 def _up_to(number: int, multiple: int) -> int:
@@ -241,7 +242,7 @@ def image_size(model: keras.Model) -> tuple[int, int]:
     """
     shape = model.input_shape
     known = isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:]
-    if known and keras.config.image_data_format() == "channels_first":
+    if known and layout_of(model) == "channels_first":
         shape = (shape[0], *shape[2:], shape[1])
     if not known or shape[3] != 3:
         raise ValueError(

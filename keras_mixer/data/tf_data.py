@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_mixer.data.ahead import layout_of
+
 
 def to_tf_data(batches: keras.utils.PyDataset) -> Any:
     """The same batches, in the same order, as a `tf.data.Dataset`.
@@ -27,7 +29,7 @@ def to_tf_data(batches: keras.utils.PyDataset) -> Any:
             'tf.data comes with TensorFlow. Run: pip install "keras-mixer[tensorflow]"'
         ) from error
     height, width = batches.image_size
-    first = keras.config.image_data_format() == "channels_first"
+    first = layout_of(batches.weights) == "channels_first"
     shape = (None, 3, height, width) if first else (None, height, width, 3)
 
     def load(number):

@@ -14,6 +14,7 @@ from keras_mixer.data.pipeline import image_size
 from keras_mixer.data.tfds import RecordSplit
 from keras_mixer.distribution import current, on_this_process
 from keras_mixer.evaluation.accuracy import Accuracy, score
+from keras_mixer.settings import pinned
 from keras_mixer.training.losses import gives_logits
 from keras_mixer.writing import in_one_step
 
@@ -210,7 +211,7 @@ def predict(
         weights=model,
         parts=parts,
     )
-    with on_this_process(model) as model:
+    with pinned(), on_this_process(model) as model:
         # What fills up the last batch comes last.
         scores = model.predict(batches, verbose=verbose)[: len(split)]
     bad = np.flatnonzero(~np.isfinite(np.asarray(scores, "float64")).all(axis=1))

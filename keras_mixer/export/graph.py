@@ -55,7 +55,7 @@ def graph(model: keras.Model, preprocessing: bool) -> keras.Model:
     """
     shape = model.input_shape[1:]
     if not preprocessing:
-        images = keras.Input(shape, name="images")
+        images = keras.Input(shape, dtype=model.inputs[0].dtype, name="images")
         return _called(keras.Model(images, model(images, training=False), name=model.name))
     scale, offset = pixels_to_input(model)
     pixels = keras.Input(shape, dtype="uint8", name="pixels")

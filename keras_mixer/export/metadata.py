@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_mixer.data.ahead import layout_of
 from keras_mixer.export.graph import pixels_to_input
 from keras_mixer.preprocessing import record_of
 from keras_mixer.training.losses import gives_logits
@@ -29,7 +30,6 @@ def describe(
     """
     scale, offset = (1.0, 0.0) if preprocessing else pixels_to_input(model)
     record = record_of(model)
-    channels_last = keras.config.image_data_format() == "channels_last"
     logits = gives_logits(model) and not preprocessing
     return {
         "model": model.name,
@@ -38,7 +38,7 @@ def describe(
         "written_by": f"Keras {keras.__version__} on {writer}",
         "input": {
             "shape": ["batch", *model.input_shape[1:]],
-            "layout": "NHWC" if channels_last else "NCHW",
+            "layout": "NHWC" if layout_of(model) == "channels_last" else "NCHW",
             "dtype": "uint8" if preprocessing else "float32",
             "channels": "RGB",
             "range": [offset, 255 * scale + offset],

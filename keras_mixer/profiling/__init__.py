@@ -5,7 +5,7 @@ from keras_mixer.profiling.cost import CLASSES, IMAGES, PretrainingCost, pretrai
 from keras_mixer.profiling.counts import macs
 from keras_mixer.profiling.devices import DEVICES, DeviceType
 from keras_mixer.profiling.figures import throughput
-from keras_mixer.profiling.machine import Machine, this_machine
+from keras_mixer.profiling.machine import Machine, global_settings, this_machine
 from keras_mixer.profiling.memory import peak_growth
 from keras_mixer.profiling.plan import Plan, plan
 from keras_mixer.profiling.profiles import Profile, benchmark
@@ -24,6 +24,7 @@ __all__ = [
     "Sweep",
     "Task",
     "benchmark",
+    "global_settings",
     "macs",
     "matmul_ceiling",
     "peak_growth",

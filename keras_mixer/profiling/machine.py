@@ -46,6 +46,27 @@ def this_machine() -> Machine:
     )
 
 
+def global_settings() -> dict[str, str]:
+    """Settings of Keras and of its backend that numbers depend on."""
+    backend = keras.backend.backend()
+    found = {"image_data_format": keras.config.image_data_format()}
+    if backend == "jax":
+        import jax
+
+        found["products"] = str(jax.config.jax_default_matmul_precision or "default")
+        found["x64"] = str(jax.config.jax_enable_x64)
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        rounded = tf.config.experimental.tensor_float_32_execution_enabled()
+        found["products"] = "tensorfloat32" if rounded else "float32"
+    else:
+        import torch
+
+        found["products"] = torch.get_float32_matmul_precision()
+    return found
+
+
 def accelerator() -> str | None:
     """Name of the first GPU or TPU that the backend computes on, `None` for the CPU."""
     backend = keras.backend.backend()

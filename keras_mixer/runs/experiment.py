@@ -10,7 +10,7 @@ import keras
 
 from keras_mixer import distribution, evaluation
 from keras_mixer.data import ImageData
-from keras_mixer.profiling import this_machine
+from keras_mixer.profiling import global_settings, this_machine
 from keras_mixer.runs import directory
 from keras_mixer.runs.begin import begun
 from keras_mixer.runs.bookkeeper import Bookkeeper
@@ -71,7 +71,7 @@ def run(
             before = directory.read_config(path)
             check_same_skipped(path, data.skipped)
             config |= {key: before[key] for key in ("training_seconds", "round_seconds")}
-            own = {key: config[key] for key in ("versions", "device")}
+            own = {key: config[key] for key in ("versions", "device", "settings") if key in before}
             for different in differences({key: before.get(key) for key in own}, own):
                 say(f"run: {different}; what is left is computed with that")
         write_skipped(path, data.skipped)
@@ -216,4 +216,5 @@ def surroundings() -> dict[str, Any]:
         "started": machine.date,
         "versions": machine.versions,
         "device": f"{machine.device} ({machine.cpu})",
+        "settings": global_settings(),
     }

@@ -123,7 +123,7 @@ class Classifier:
 
     def scale(self, seen: np.ndarray) -> np.ndarray:
         """What `see` gave, as numbers in the range and the layout that the model takes."""
-        return in_layout(preprocess_input(seen, self.model))
+        return in_layout(preprocess_input(seen, self.model), self.model)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of each class, `(n, classes)` in float64, of images that are prepared.

@@ -27,6 +27,7 @@ class Parts(keras.utils.PyDataset):
         super().__init__(workers=1)  # As in `TrainingBatches`, which works ahead by itself.
         self.classes = batches.classes
         self.image_size = batches.image_size
+        self.weights = batches.weights
         self._batches = batches
         self._parts = parts
         self._first = first

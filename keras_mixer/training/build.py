@@ -1,13 +1,17 @@
 """The model that a recipe asks for."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
+from keras_mixer.arguments import pair, whole
 from keras_mixer.distribution import current
 from keras_mixer.layers import MixerLayer
 from keras_mixer.models import Mixer, build_by_name
+from keras_mixer.settings import pinned
 from keras_mixer.specs import SPECS, MixerSpec
 from keras_mixer.training.recipe import Recipe
 
@@ -17,7 +21,7 @@ def build_model(
     recipe: Recipe,
     classes: int,
     *,
-    image_size: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
     seed: int = 0,
     **options: Any,
 ) -> keras.Model:
@@ -28,7 +32,8 @@ def build_model(
             `keras_mixer.models.build_by_name`.
         recipe: what it is trained by.
         classes: number of classes.
-        image_size: height and width in pixels; by default the model's own.
+        image_size: height and width in pixels, or one integer for both; by default the model's
+            own.
         seed: of the initial weights and of what is dropped. It is set as Keras' global seed.
         options: more arguments of `keras_mixer.Mixer`, such as `resolution`, `gelu_approximate`.
 
@@ -36,22 +41,30 @@ def build_model(
         ValueError: an unknown model, as `keras_mixer.Mixer` and `build_by_name`, or a model that
             lacks what the recipe asks for (see `check_model`).
     """
-    policy = keras.config.dtype_policy()
+    classes, seed = whole(classes, "classes"), whole(seed, "seed", least=0)
+    image_size = None if image_size is None else pair(image_size, "image_size")
     keras.utils.set_random_seed(seed)
-    try:
-        keras.config.set_dtype_policy(recipe.precision)
+    with pinned(), _policy(recipe.precision):
         if isinstance(model, str) and model not in SPECS:
             built = _other_model(model, recipe, classes, image_size, seed, options)
         else:
             spec = SPECS[model] if isinstance(model, str) else model
             built = _mixer(spec, recipe, classes, image_size or spec.image_size, seed, options)
-    finally:
-        keras.config.set_dtype_policy(policy)
     head = built.layers[-1]
     report = getattr(built, "load_report", None)
     if recipe.head_bias and (report is None or "head/bias" in report.fresh):
         head.bias.assign(keras.ops.full(head.bias.shape, recipe.head_bias))
     return built
+
+
+@contextlib.contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _mixer(spec, recipe, classes, image_size, seed, options) -> keras.Model:
@@ -106,10 +119,10 @@ def check_model(model: keras.Model, recipe: Recipe, classes: int) -> None:
         "lora_rank": recipe.lora_rank if last else 0,
         "precision": last.dtype_policy.name if last else _precision(model, recipe.precision),
     }
-    if "bfloat16" in (has["precision"], model.dtype_policy.name):
+    for coarse in {"bfloat16", "float16"} & {has["precision"], model.dtype_policy.name}:
         raise ValueError(
-            f"{model.name} holds its weights in bfloat16, too coarse for the steps of training. "
-            "Build it under the policy mixed_bfloat16."
+            f"{model.name} holds its weights in {coarse}, too coarse for the steps of training. "
+            "Build it under the policy float32 or mixed_bfloat16 (`keras.config.set_dtype_policy`)."
         )
     if recipe.ema is not None and _normalises_batches(model):
         raise ValueError(

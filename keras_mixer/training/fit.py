@@ -9,7 +9,9 @@ from typing import NamedTuple
 import keras
 
 from keras_mixer import distribution
+from keras_mixer.arguments import whole
 from keras_mixer.data import ImageData, Split, hold_out
+from keras_mixer.settings import check_nothing_is_cut_short, pinned
 from keras_mixer.specs import MixerSpec
 from keras_mixer.training import signals
 from keras_mixer.training.build import build_model, check_model
@@ -39,7 +41,7 @@ def finetune(
     recipe: Recipe | str | None = None,
     *,
     seed: int = 0,
-    image_size: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
     validation: Split | None = None,
     checkpoints: str | os.PathLike | None = None,
     say: Callable[[str], None] = print,
@@ -76,13 +78,15 @@ def finetune(
         merged; with `ema` its weights are the averages.
 
     Raises:
-        ValueError: an unknown recipe, a model of another number of classes, one that does not take
-            RGB images, or one that lacks what the recipe asks for; a checkpoint of another
-            configuration; processes of unequal data.
+        ValueError: Keras is set to cut each training short; an unknown recipe, a model of another
+            number of classes, one that does not take RGB images, or one that lacks what the recipe
+            asks for; a checkpoint of another configuration; processes of unequal data.
         FloatingPointError: the loss or a weight is not finite; the checkpoints are from before.
         keras_mixer.training.Interrupted: a signal ended the run, which is saved.
     """
     recipe = _recipe(recipe, default_recipe(data.name)).for_images(len(data.train))
+    seed = whole(seed, "seed", least=0)
+    check_nothing_is_cut_short()
     if isinstance(model, keras.Model):
         check_model(model, recipe, data.classes)
     else:
@@ -101,7 +105,8 @@ def finetune(
         state = shared(state, identity, place)
     fit = Fit(model, data, validation, recipe, seed, callbacks, verbose, compile_options, place)
     noted = store or not place.chief  # Who is not the chief passes its signals on.
-    with signals.deferred() if noted else contextlib.nullcontext(signals.Request()) as request:
+    heard = signals.deferred() if noted else contextlib.nullcontext(signals.Request())
+    with pinned(), heard as request:
         keeper = Keeper(recipe, state, store, request, callbacks, place)
         return Trained(fit.run(keeper), _columns(state.history))
 
