@@ -56,7 +56,10 @@ def lint(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 def tests(session: nox.Session, backend: str) -> None:
-    """The tests on one backend; JAX and PyTorch without TensorFlow, so that a need of it shows."""
+    """The tests on one backend, and on PyTorch those that touch none.
+
+    JAX and PyTorch have no TensorFlow here, so that a need of it shows.
+    """
     extras = {
         "tensorflow": "tensorflow,data,peers,onnx,litert,openvino",
         "jax": "jax",  # Writes no format itself, and says so.
@@ -67,8 +70,10 @@ def tests(session: nox.Session, backend: str) -> None:
     if backend != "tensorflow":
         session.install(*CONSTRAINTS, *FOR_KERAS_HUB)
         session.install(*CONSTRAINTS, "--no-deps", "keras-hub")
-    _pytest(session, backend, "-m", EACH_BACKEND)
-    if backend != "torch":  # There the session `faults` does it all.
+    if backend == "torch":  # The session `faults` does what is left out here.
+        _pytest(session, backend, "-m", EACH_BACKEND)
+    else:
+        _pytest(session, backend, "-m", f"not once and {EACH_BACKEND}")
         _pytest(session, backend, "-m", "faults", "tests/faults/test_kills.py::test_kills[0]")
 
 

@@ -6,6 +6,8 @@ import sys
 import pytest
 from locked import CONSTRAINTS, pinned, unlocked
 
+pytestmark = pytest.mark.once
+
 
 def test_constraints_are_versions_in_order():
     lines = CONSTRAINTS.read_text().splitlines()

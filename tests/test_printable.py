@@ -6,6 +6,8 @@ import pytest
 
 from keras_mixer.printable import one_line, printable, split_login, without_secrets
 
+pytestmark = pytest.mark.once
+
 EVERY = [*map(chr, range(sys.maxunicode + 1))]
 
 

@@ -6,6 +6,8 @@ import pytest
 import keras_mixer
 from keras_mixer import SPECS, MixerSpec
 
+pytestmark = pytest.mark.once
+
 # MLP-Mixer (https://arxiv.org/abs/2105.01601), Table 1: parameters in millions without head.
 PAPER_MILLIONS = {
     "mixer_s32": 19,

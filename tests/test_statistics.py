@@ -15,6 +15,8 @@ from keras_mixer.profiling import speed
 from keras_mixer.runs.suites import SuiteResult, TaskResult
 from keras_mixer.training import RECIPES, Trained
 
+pytestmark = pytest.mark.once
+
 VALUES = [(0.2, 0.9, 0.4), (0.5, 0.75), (0.1, 0.2, 0.3, 0.9, 0.05)]
 
 

@@ -14,6 +14,8 @@ from keras_mixer.data.images import open_rgb
 from keras_mixer.evaluation import Predictions
 from keras_mixer.system_errors import PERMISSION, SystemFaultError, raise_system_fault
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("error", "told"),

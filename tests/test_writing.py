@@ -16,6 +16,8 @@ from keras_mixer.writing import (
     writing,
 )
 
+pytestmark = pytest.mark.once
+
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.json"

@@ -10,6 +10,8 @@ import sys
 import pytest
 import yaml
 
+pytestmark = pytest.mark.once
+
 CLUSTER = pathlib.Path(__file__).parents[2] / "apps" / "cluster"
 SCRIPT = CLUSTER / "train.sbatch"
 MANIFESTS = [CLUSTER / "job.yaml", CLUSTER / "job_torch.yaml"]

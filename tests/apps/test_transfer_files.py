@@ -6,6 +6,8 @@ import pathlib
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 TRANSFER = pathlib.Path(__file__).parents[2] / "apps" / "transfer"
 
 

@@ -5,6 +5,8 @@ from PIL import Image
 import keras_mixer_cli
 from keras_mixer import data
 
+pytestmark = pytest.mark.once
+
 
 def run(*arguments):
     return keras_mixer_cli.main(["datasets", *map(str, arguments)])

@@ -12,7 +12,7 @@ import pytest
 from keras_mixer import SPECS, data
 from keras_mixer.data import unescaped
 
-pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:Corrupt EXIF data")]
 TRAINING = (
     *("--model", "mixer_ti4", "--weights", "none", "--image-size", "16", "--steps", "1"),
     *("--batch-size", "64", "--output", "run"),

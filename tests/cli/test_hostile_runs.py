@@ -17,6 +17,8 @@ from keras_mixer.data import csv_text, unescaped
 from keras_mixer.runs import push
 from keras_mixer.runs.directory import save_model
 
+pytestmark = pytest.mark.once
+
 FORMULAS = ("=HYPERLINK(1)", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "'quoted", "\t=1", "-1")
 NAMES = (*HOSTILE.values(), *FORMULAS, "$x^2$ and \\frac{", "n" * 100_000)
 

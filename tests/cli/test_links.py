@@ -9,6 +9,8 @@ from runs.pushable import pushable
 from keras_mixer import Mixer
 from keras_mixer.export import FORMATS
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def run(tmp_path, tiny, randomize):

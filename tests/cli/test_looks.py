@@ -7,6 +7,8 @@ from rich.console import Console
 
 from keras_mixer_cli import counting, progress
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def clock(monkeypatch):

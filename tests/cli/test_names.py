@@ -7,6 +7,8 @@ from runs.pushable import pushable
 
 from keras_mixer import Mixer, runs, serving
 
+pytestmark = pytest.mark.once
+
 BAD = {
     "one too many": (["first", "blue", "red"], r"has 3 names and the model has 2 classes"),
     "one too few": (["blue"], r"has 1 names and the model has 2 classes"),

@@ -13,6 +13,8 @@ from keras_mixer_cli.numbers import Real, Size, Whole
 from keras_mixer_cli.options import Values
 from keras_mixer_cli.recipe_options import FIELDS, OrNone
 
+pytestmark = pytest.mark.once
+
 VALUES = (
     *("99999999999999999999", "-99999999999999999999", "2147483648", "-1", "0", "1.5", "1"),
     *("nan", "-nan", "inf", "-inf", "1e400", "1e39", "-1e39", "1e-60", "0.99999999999", "9" * 5000),

@@ -11,6 +11,8 @@ from PIL import Image
 
 from keras_mixer import SPECS, data, runs
 
+pytestmark = pytest.mark.once
+
 SMALL = (
     *("--model", "mixer_ti4", "--weights", "none", "--image-size", "16", "--steps", "2"),
     *("--batch-size", "8", "--warmup-steps", "0"),

@@ -7,6 +7,8 @@ import pytest
 
 from keras_mixer import profiling
 
+pytestmark = pytest.mark.once
+
 ROOT = pathlib.Path(__file__).parents[2]
 HUGE = ("plan", "--model", "mixer_h14", "--data", "jft300m", "--devices", "256", "--device-type")
 

@@ -14,6 +14,8 @@ import keras_mixer_cli
 from keras_mixer_cli import tables
 from keras_mixer_cli.printing import echo, echo_json
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_is_printed_is_shown(name, capsys, monkeypatch):

@@ -8,7 +8,10 @@ from runs.pushable import pushable
 from keras_mixer import Mixer
 
 # Of huggingface_hub 2.4.0, where it uploads without Xet.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+]
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from served import connected, encoded
 import keras_mixer
 from keras_mixer import serving
 
+pytestmark = pytest.mark.once
+
 CODE = "import sys, keras_mixer_cli as c; sys.exit(c.main(sys.argv[1:]))"
 
 

@@ -5,7 +5,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from served import build
+
+pytestmark = pytest.mark.once
 
 
 def test_errors_are_one_line(run_command, tmp_path):

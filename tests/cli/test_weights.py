@@ -13,6 +13,8 @@ import keras_mixer_cli
 from keras_mixer import SPECS, weights
 from keras_mixer.weights import classes, official
 
+pytestmark = pytest.mark.once
+
 FILE = "/mixer_models/gsam/Mixer-S_32.npz"
 CLASSES = {str(i): [f"n{i:08}", f"class_{i}"] for i in range(1000)}
 

@@ -5,6 +5,8 @@ import pytest
 
 from keras_mixer import data
 
+pytestmark = pytest.mark.once
+
 
 def names(pairs):
     return [tuple(name.rsplit("/", 2)[-1] for name in pair) for pair in pairs]

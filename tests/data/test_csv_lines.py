@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from keras_mixer.data import csv_cells, csv_line, csv_text, escaped, unescaped
 
+pytestmark = pytest.mark.once
+
 FORMULAS = ("=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\uff1d1", "\uff0b1", "''=1", "'")
 
 

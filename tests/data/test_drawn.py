@@ -9,6 +9,8 @@ from PIL import Image
 
 from keras_mixer.data import Split, TrainingBatches, hold_out, mixing, randaugment, transforms
 
+pytestmark = pytest.mark.once
+
 IMAGES, SIZE = 16, (21, 35)  # As large again by 8/7: 24x40, so 4 and 6 places for a window.
 NOISE = np.random.default_rng(3).integers(0, 256, (24, 40, 3), dtype="uint8")
 OFF = {"crop": "resize", "flip": False}

@@ -8,6 +8,8 @@ import pytest
 from keras_mixer import data
 from keras_mixer.data import SUFFIXES
 
+pytestmark = pytest.mark.once
+
 IMAGE = hostile.encoded(hostile.PIXELS)
 
 

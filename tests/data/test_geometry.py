@@ -11,6 +11,8 @@ from PIL import Image
 from keras_mixer.data import transforms
 from keras_mixer.data.transforms import Resampling
 
+pytestmark = pytest.mark.once
+
 SIZES = [(side, other) for side in range(1, 46) for other in (side, 46 - side)]
 PICTURES = [(5, 9), (9, 5), (37, 20), (20, 37), (50, 51), (24, 113), (1, 60), (64, 64)]
 

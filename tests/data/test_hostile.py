@@ -15,7 +15,7 @@ from keras_mixer import data
 from keras_mixer.data.images import check_readable
 
 # Of a file whose EXIF is garbage PIL warns, and reads it.
-pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:Corrupt EXIF data")]
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from PIL import Image
 from keras_mixer.data import Split, UnreadableImageError, decode, hold_out, leave_out_bad
 from keras_mixer.data.images import check_readable
 
+pytestmark = pytest.mark.once
+
 
 def encoded(image, **options):
     buffer = io.BytesIO()

@@ -10,6 +10,8 @@ from keras_mixer import data
 from keras_mixer.data import UnreadableImageError, files, folder, images, randaugment
 from keras_mixer.data.images import open_rgb
 
+pytestmark = pytest.mark.once
+
 
 def encoded(image, **options):
     buffer = io.BytesIO()

@@ -14,7 +14,7 @@ from keras_mixer.data import decode
 from keras_mixer.data.images import check_readable
 
 # Of garbage PIL may warn, and reads it.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore::UserWarning")]
 PLAIN = {
     "JPEG": hostile.encoded(hostile.NOISE, "JPEG"),
     "PNG": hostile.encoded(hostile.PIXELS),

@@ -4,6 +4,8 @@ import pytest
 from keras_mixer.data import mixing
 from keras_mixer.data.mixing import Blend
 
+pytestmark = pytest.mark.once
+
 
 def test_mixup_by_hand():
     own, partner = np.full((2, 3, 3), 100.0, "float32"), np.zeros((2, 3, 3), "float32")

@@ -11,6 +11,8 @@ from PIL import Image
 from keras_mixer import data
 from keras_mixer.data.names import alike_elsewhere, in_natural_order, look_of, part_of
 
+pytestmark = pytest.mark.once
+
 # Pairs of names that are not equal and look the same.
 ALIKE = [
     ("cat", " cat"),

@@ -9,6 +9,8 @@ from PIL import Image
 from keras_mixer.data import randaugment
 from keras_mixer.data.randaugment import GREY, OPERATIONS
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def image(rng):

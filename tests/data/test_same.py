@@ -9,6 +9,8 @@ from PIL import Image
 
 from keras_mixer import data
 
+pytestmark = pytest.mark.once
+
 TRAINED = "images are trained on and evaluated on, too"
 LABELS = "images have another label elsewhere"
 

@@ -10,6 +10,8 @@ from sklearn import datasets
 from keras_mixer import data
 from keras_mixer.data import divide
 
+pytestmark = pytest.mark.once
+
 
 def test_digits_are_those_of_scikit_learn():
     digits = data.load("digits")

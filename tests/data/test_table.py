@@ -4,6 +4,8 @@ import pytest
 
 from keras_mixer import data
 
+pytestmark = pytest.mark.once
+
 ROWS = [("blue/0.jpg", "blue"), ("blue/2.jpg", "blue"), ("red/0.jpg", "red"), ("red/2.jpg", "red")]
 DIVIDED = [(*row, part) for row in ROWS for part in [("train", "test")["2" in row[0]]]]
 

@@ -5,6 +5,8 @@ from PIL import Image
 from keras_mixer.data import transforms
 from keras_mixer.data.transforms import Resampling
 
+pytestmark = pytest.mark.once
+
 
 def apply(function, image, *arguments):
     """What a function makes of a picture, both as arrays."""

@@ -9,6 +9,8 @@ import pytest
 
 from keras_mixer.data import Found, Walk, escaped, unescaped
 
+pytestmark = pytest.mark.once
+
 
 def touch(root, *names):
     for name in names:

@@ -11,6 +11,8 @@ from distribution.processes import free_port
 
 from keras_mixer.distribution.group import join
 
+pytestmark = pytest.mark.once
+
 
 def meet(*facts, wait=5.0):
     """Groups, or the errors, of one process for each of the facts."""

@@ -6,6 +6,8 @@ import pytest
 from keras_mixer import evaluation
 from keras_mixer.evaluation import Calibration
 
+pytestmark = pytest.mark.once
+
 
 def test_a_case_worked_by_hand():
     """Of five bins: two images in (0.4, 0.6], four in (0.8, 1]."""

@@ -11,6 +11,8 @@ from keras_mixer.data import ImageData, Split
 from keras_mixer.evaluation import Calibration
 from keras_mixer.evaluation.fewshot import _choose
 
+pytestmark = pytest.mark.once
+
 
 def descending(classes):
     """Scores of one image whose k-th class has rank k + 1."""

@@ -6,6 +6,8 @@ from keras_mixer.data import Found
 from keras_mixer.evaluation.journal import Journal, Standing
 from keras_mixer.evaluation.rows import Columns, CsvLines, JsonLines
 
+pytestmark = pytest.mark.once
+
 FILES = [Found(f"{i}.jpg") for i in range(7)]
 ROWS = [[f"{i}.jpg", "a", 0.5, None] for i in range(7)]
 ROWS[3] = ["3.jpg", None, None, "why"]

@@ -1,9 +1,12 @@
 """Other programs read the Parquet file; its groups are small, and the rows are all there."""
 
 import pyarrow.parquet as pq
+import pytest
 
 from keras_mixer.evaluation import parquet
 from keras_mixer.evaluation.rows import Columns
+
+pytestmark = pytest.mark.once
 
 
 def test_rows_in_groups(tmp_path, monkeypatch):

@@ -11,6 +11,8 @@ from keras_mixer.data import Found
 from keras_mixer.evaluation.rows import Columns, CsvLines, JsonLines
 from keras_mixer.evaluation.stream import PredictedBatch
 
+pytestmark = pytest.mark.once
+
 NAMES = ['a, "b"', "two\nlines", "ß"]
 BATCH = PredictedBatch(
     [Found("1.jpg"), Found('x,"y\n.jpg'), Found("2.jpg")],

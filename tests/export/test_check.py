@@ -7,6 +7,8 @@ import pytest
 import keras_mixer
 from keras_mixer import data, export
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def model(tiny, randomize):

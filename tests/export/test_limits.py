@@ -8,6 +8,8 @@ import pytest
 from keras_mixer import Mixer, data, export
 from keras_mixer.export.check import INT8_LOSS, SIZES, TOLERANCE, Comparison
 
+pytestmark = pytest.mark.once
+
 
 def comparison(images=100, difference=0.0, agreement=1.0, keras_top_1=None, top_1=None):
     return Comparison(images, difference, agreement, keras_top_1, top_1, 1.0, 1.0)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 import keras_mixer_cli
 
+pytestmark = pytest.mark.once
+
 NUMBERS = [
     "0",
     "-1",

@@ -14,7 +14,10 @@ from keras_mixer import Mixer
 from keras_mixer.runs import push
 
 # Of huggingface_hub 2.4.0, where it uploads without Xet.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+]
 CANARY = "hf_canaryTokenThatMustNeverShow"
 
 

@@ -12,6 +12,8 @@ from fuzz import hostile
 from keras_mixer import Mixer, weights
 from keras_mixer.runs import load_known_model
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def source(tmp_path):

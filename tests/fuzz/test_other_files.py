@@ -23,6 +23,8 @@ from keras_mixer.runs.directory import read_history, write_history
 from keras_mixer.training.checkpoint import Checkpoints, State, _sha256_of
 from keras_mixer.weights import classes as class_lists
 
+pytestmark = pytest.mark.once
+
 TINY = MixerSpec("tiny", 4, 2, 8, 6, 16, (8, 12))
 
 

@@ -20,6 +20,8 @@ from keras_mixer.data import UnreadableImageError, decode
 from keras_mixer.serving import read_upload
 from keras_mixer.serving.body import uploads
 
+pytestmark = pytest.mark.once
+
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
 MODES = ("RGB", "L", "P", "RGBA", "CMYK", "I;16", "1")
 

@@ -19,6 +19,8 @@ from weights.test_formats import CLASSES, SQUARE, official_arrays, older_layout,
 
 from keras_mixer import Mixer, weights
 
+pytestmark = pytest.mark.once
+
 KINDS = ("w.npz", "older.npz", "packed.npz", "w.safetensors", "w.weights.h5", "w.keras")
 
 

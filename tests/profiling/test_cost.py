@@ -5,6 +5,8 @@ import pytest
 from keras_mixer.profiling import pretraining_costs
 from keras_mixer.training import RECIPES
 
+pytestmark = pytest.mark.once
+
 
 def test_mixer_b16_by_hand():
     # 300 epochs of 1,281,167 images at 1000 images/s: 384,350 s; of 14 million: 4.2 million s.

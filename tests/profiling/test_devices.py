@@ -8,6 +8,8 @@ import pytest
 from keras_mixer.profiling import DEVICES
 from keras_mixer.profiling.devices import all_reduce_seconds, ring_bytes
 
+pytestmark = pytest.mark.once
+
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "plan.md"
 # Four devices a machine, 100 bytes a second within it and 10 between machines.
 SMALL = dataclasses.replace(DEVICES["h100"], link=100.0, group=4, network=10.0)

@@ -14,6 +14,8 @@ from keras_mixer.runs import push
 from keras_mixer.runs.card import model_card
 from keras_mixer.runs.directory import read_config
 
+pytestmark = pytest.mark.once
+
 BACKEND = keras.backend.backend()
 
 

@@ -13,6 +13,8 @@ from keras_mixer.data import Split
 from keras_mixer.evaluation import predicted_classes
 from keras_mixer.runs import figures, study_figures
 
+pytestmark = pytest.mark.once
+
 
 def shares(figure):
     """The values behind the confusion matrix that a figure shows."""

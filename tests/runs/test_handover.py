@@ -10,6 +10,8 @@ from keras_mixer.runs import RunInUseError
 from keras_mixer.runs.handover import STAGE, put_into
 from keras_mixer.writing import CannotWriteError
 
+pytestmark = pytest.mark.once
+
 NAMES = ("README.md", "labels.json", "run.json", "model.keras")
 OLD = {name: f"old {name}".encode() for name in NAMES}
 NEW = {name: f"new {name}".encode() for name in NAMES}

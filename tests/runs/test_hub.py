@@ -19,7 +19,10 @@ from keras_mixer.runs import load_run, push
 from keras_mixer.runs.hub_names import HubName, parse
 
 # Of huggingface_hub 2.4.0, where it uploads without Xet.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+]
 FILES = {"README.md", "labels.json", "run.json", "model.keras"}
 
 

@@ -11,6 +11,8 @@ from keras_mixer import Mixer
 from keras_mixer.runs.directory import read_config
 from keras_mixer.runs.privacy import last_part, without_private
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def someone(monkeypatch):

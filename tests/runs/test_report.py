@@ -16,6 +16,8 @@ from keras_mixer.data import Split
 from keras_mixer.printable import printable
 from keras_mixer.runs.report import write_report
 
+pytestmark = pytest.mark.once
+
 
 def config(**more):
     metrics = {"top_1": 0.875, "top_5": None, "loss": 0.5, "test_images": 8}

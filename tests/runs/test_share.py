@@ -13,6 +13,8 @@ from keras_mixer import Mixer
 from keras_mixer.runs import load_run, push
 from keras_mixer.runs.directory import finish_run
 
+pytestmark = pytest.mark.once
+
 FILES = {"README.md", "labels.json", "run.json", "model.keras"}
 
 

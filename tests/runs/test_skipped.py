@@ -8,6 +8,8 @@ import pytest
 from keras_mixer.data import Found
 from keras_mixer.runs.skipped import check_same_skipped, read_skipped, write_skipped
 
+pytestmark = pytest.mark.once
+
 ODD = [
     Found(os.fsdecode(b"/x/\xff.png"), "not a picture"),
     Found('/x/two\nlines, and "quotes".png', "a reason, with commas"),

@@ -15,6 +15,8 @@ from served import LABELS, encoded, header, probabilities, served
 from keras_mixer import serving
 from keras_mixer.serving import body
 
+pytestmark = pytest.mark.once
+
 
 def in_base64(*pictures):
     return json.dumps({"images": [base64.b64encode(one).decode() for one in pictures]})

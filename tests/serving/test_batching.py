@@ -9,6 +9,8 @@ import pytest
 
 from keras_mixer.serving import Batcher, QueueFullError
 
+pytestmark = pytest.mark.once
+
 
 class Sums:
     """Gives the sum of each image, keeps the shapes, and fails on negative numbers."""

@@ -13,6 +13,8 @@ from served import LABELS, build, encoded, running
 from keras_mixer import serving
 from keras_mixer.serving.guard import client_of
 
+pytestmark = pytest.mark.once
+
 IMAGE = encoded(np.zeros((9, 9, 3), "uint8"))
 POST = {
     "serve": ["/v1/classify"],

@@ -11,7 +11,7 @@ import pytest
 from keras_mixer.data import UnreadableImageError
 from keras_mixer.serving import read_upload
 
-pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:Corrupt EXIF data")]
 
 
 @pytest.fixture(scope="module")

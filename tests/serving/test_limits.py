@@ -16,6 +16,8 @@ from keras_mixer.serving import read_upload
 from keras_mixer.serving.explain import WINDOWS, WITHOUT_PATCHES, window_of
 from keras_mixer.serving.guard import Rate
 
+pytestmark = pytest.mark.once
+
 BYTES, PIXELS, BATCH = 20_000, 600, 4
 
 

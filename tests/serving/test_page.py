@@ -23,6 +23,8 @@ from keras_mixer.serving.explain import explain, window_of
 from keras_mixer.serving.guard import Rate
 from keras_mixer.visualize import occlusion, token_mixing_units, unit_activity
 
+pytestmark = pytest.mark.once
+
 LIMITS = {"max_bytes": 200_000, "max_pixels": 1_000_000, "max_batch": 4, "places": 16}
 NOISE = np.random.default_rng(2).integers(0, 256, (100, 120, 3), dtype="uint8")
 

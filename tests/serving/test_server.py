@@ -11,6 +11,8 @@ from served import running
 from keras_mixer import serving
 from keras_mixer.serving import server
 
+pytestmark = pytest.mark.once
+
 
 class TooLarge(serving.Classifier):
     """Finds no memory."""

@@ -10,6 +10,8 @@ from served import encoded, header
 from keras_mixer.data import UnknownFormatError, UnreadableImageError, decode
 from keras_mixer.serving import read_upload
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def pixels(rng):

@@ -7,6 +7,8 @@ import pytest
 
 from keras_mixer.training.checkpoint import Checkpoints, State
 
+pytestmark = pytest.mark.once
+
 CONFIGURATION = {"recipe": {"steps": 9, "ema": None}, "classes": ["a", "b"]}
 
 

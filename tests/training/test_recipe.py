@@ -23,6 +23,8 @@ from keras_mixer.training.ranges import RANGES
 from keras_mixer.training.recipe import OPTIONAL
 from keras_mixer.training.schedules import WarmUp
 
+pytestmark = pytest.mark.once
+
 # MLP-Mixer (https://arxiv.org/abs/2105.01601), appendix B, Table 4: epochs, rate, decay,
 # RandAugment's magnitude, mixup, stochastic depth.
 TABLE_4 = {

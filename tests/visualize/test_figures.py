@@ -8,6 +8,8 @@ from PIL import Image
 
 from keras_mixer.visualize import Occlusion, occlusion_figure, stem_figure, units_figure
 
+pytestmark = pytest.mark.once
+
 
 def drawn(figure):
     """The figure as an image of PIL; a warning is an error."""

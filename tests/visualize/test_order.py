@@ -8,6 +8,8 @@ import pytest
 
 from keras_mixer.visualize import mean_frequency, sort_units
 
+pytestmark = pytest.mark.once
+
 ROWS, COLUMNS = 6, 10
 Y, X = np.indices((ROWS, COLUMNS))
 

@@ -16,6 +16,8 @@ from keras_mixer.weights import cache_dir, is_cached, read_record
 from keras_mixer.weights.fetch import fetch
 from keras_mixer.weights.registry import STORAGE
 
+pytestmark = pytest.mark.once
+
 PATH = "/mixer_models/imagenet21k/Mixer-B_16.npz"
 URL = STORAGE + PATH
 NAME = "imagenet21k-Mixer-B_16.npz"

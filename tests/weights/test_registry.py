@@ -11,6 +11,8 @@ import pytest
 import keras_mixer
 from keras_mixer import SPECS, Mixer, decode_predictions, preprocess_input, runs, weights
 
+pytestmark = pytest.mark.once
+
 RECORDS = [record for row in weights.WEIGHTS.values() for record in row.values()]
 # README of google-research/vision_transformer: folder, file, MiB, classes.
 OFFICIAL = {
