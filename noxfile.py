@@ -120,12 +120,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
-def mutants(session: nox.Session) -> None:
-    """Whether the tests notice small mistakes, planted by Cosmic Ray; on PyTorch, the quickest."""
-    session.install(*CONSTRAINTS, ".[torch,digits,test]", "coverage", *FOR_COSMIC_RAY)
+@nox.parametrize("backend", ["torch", "tensorflow"], ids=["torch", "tensorflow"])
+def mutants(session: nox.Session, backend: str) -> None:
+    """Whether the tests notice small mistakes; on TensorFlow, in what only it can test."""
+    extras = {"torch": "torch", "tensorflow": "tensorflow,data"}[backend]
+    session.install(*CONSTRAINTS, f".[{extras},digits,test]", "coverage", *FOR_COSMIC_RAY)
     session.install(*CONSTRAINTS, "--no-deps", "cosmic-ray")
     _check_locked(session)
-    env = {"KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
+    env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1"}
     keep = str(session.cache_dir.absolute() / "mutants")
     arguments = session.posargs or ["--sample", "300"]
     session.run("python", "tests/mutants", "--keep", keep, *arguments, env=env)

@@ -123,6 +123,15 @@ def test_bad_arguments(split, kwargs, message):
         training(**{"split": split, **kwargs})
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "parts", "shard"),
+    [(5, 2, (0, 1)), (6, 2, (-1, 2)), (6, 2, (2, 2)), (6, 2, (0, 4)), (6, 3, (0, 2))],
+)
+def test_parts_that_do_not_divide_a_batch(split, batch_size, parts, shard):
+    with pytest.raises(ValueError, match=rf"`batch_size` = {batch_size} .* `parts` = {parts}"):
+        EvaluationBatches(split, 4, (8, 12), batch_size, parts=parts, shard=shard)
+
+
 def test_image_size(tiny):
     assert image_size(Mixer(tiny, weights=None)) == (8, 12)
     for shape in ((8, 12, 1), (8, 12, 4)):

@@ -94,6 +94,14 @@ def test_save_and_load_in_a_model(name, tmp_path, rng):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.parametrize("name", ["MlpBlock", "StochasticDepth", "MixerLayer", "TokenMixing"])
+def test_a_mask_of_the_tokens_is_handed_on_where_they_stay(name):
+    make, shape, out = LAYERS[name]
+    assert make().supports_masking is (shape == out)
+    assert MixerLayer(5, 6, tokens=3).supports_masking is False
+    assert TokenMixing(5).supports_masking is True
+
+
 @pytest.mark.parametrize(
     ("shape", "patch"), [((4, 6, 3), 2), ((6, 4, 1), (3, 2)), ((9, 5, 2), (3, 5))]
 )

@@ -21,9 +21,10 @@ from planted import Mutant, draw, mutants
 from watched import TESTS, outcome, remembered
 
 ROOT = pathlib.Path(__file__).parents[2]
-# Their tests need TensorFlow.
+# Their tests need TensorFlow Datasets.
 OF_TENSORFLOW = {
-    f"keras_mixer/data/{name}.py" for name in ("keras_cv", "records", "tf_data", "tfds")
+    f"keras_mixer/data/{name}.py"
+    for name in ("catalog", "keras_cv", "records", "tf_data", "tfds", "vtab")
 }
 # What takes long to load and is not ours.
 LOADED = (
@@ -52,7 +53,7 @@ def files_of(backend: str) -> list[str]:
     parts = [ROOT / "keras_mixer" / part for part in TESTS]
     found = [file for part in parts for file in (*part.glob("*.py"), part.with_suffix(".py"))]
     names = sorted(str(file.relative_to(ROOT)) for file in found if file.is_file())
-    return [name for name in names if backend == "tensorflow" or name not in OF_TENSORFLOW]
+    return [name for name in names if (name in OF_TENSORFLOW) == (backend == "tensorflow")]
 
 
 def main() -> int:
@@ -79,7 +80,7 @@ def main() -> int:
         sys.path[0] = os.environ["PYTHONPATH"] = str(tree)
         sys.dont_write_bytecode = True  # Of a file with a mistake.
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-        seen = remembered(tree, asked.keep)
+        seen = remembered(tree, {mutant.part for mutant in drawn}, asked.keep)
         outcomes = {}
         for number, mutant in enumerate(drawn, 1):
             outcomes[mutant] = said = outcome(tree, mutant, seen)

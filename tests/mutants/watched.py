@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 from planted import Mutant
 
-# A mistake is shown to those of all these tests that run its line. Outside of any function it acts
-# when the module is loaded: then to the tests of its own part, and to those that run its functions.
+# A mistake is shown to those of all these tests that run its line, and to those of its own part
+# that start other processes. Outside of any function it acts when the module is loaded: then to all
+# tests of its own part, and to those that run the module's functions.
 TESTS = {
     "specs": ("tests/test_specs.py", "tests/models"),
     "layers": ("tests/layers", "tests/models"),
@@ -39,6 +40,7 @@ class Seen(NamedTuple):
 
     seconds: dict[str, float]  # By test.
     lines: dict[str, dict[str, list[str]]]  # Tests by file and line.
+    starting: list[str]  # Tests that start other processes, whose lines are not seen.
 
 
 def statement(source: str, line: int) -> tuple[int, int, bool]:
@@ -68,6 +70,7 @@ def watching(tree: pathlib.Path, mutant: Mutant, seen: Seen) -> list[str]:
     first, last, inside = statement(source, mutant.line)
     if inside:
         tests = {test for line in range(first, last + 1) for test in lines.get(str(line), ())}
+        tests |= {test for test in seen.starting if test.startswith(TESTS[mutant.part])}
     else:
         tests = {test for tests in lines.values() for test in tests}
         tests |= {test for test in seen.seconds if test.startswith(TESTS[mutant.part])}
@@ -118,8 +121,8 @@ def pytest_main(tree: pathlib.Path, plugin: object, *arguments: str) -> int:
     return int(pytest.main([*fixed, *arguments], [plugin]))
 
 
-def look(tree: pathlib.Path) -> Seen:
-    """Runs all the tests, and notes what they do.
+def look(tree: pathlib.Path, parts: set[str]) -> Seen:
+    """Runs the tests of these parts, and notes what they do.
 
     Raises:
         SystemExit: they could not be run.
@@ -131,10 +134,12 @@ def look(tree: pathlib.Path) -> Seen:
 
         cover = coverage.Coverage(data_file=None, source=[str(tree / "keras_mixer")])
         seconds: dict[str, float] = {}
-        failed = set()
+        failed, starting, now = set(), set(), [""]
+        sys.addaudithook(lambda name, _: name == "subprocess.Popen" and starting.add(now[0]))
 
         class Watch:
             def pytest_runtest_logstart(self, nodeid):
+                now[0] = nodeid
                 cover.switch_context(nodeid)
 
             def pytest_runtest_logreport(self, report):
@@ -143,7 +148,7 @@ def look(tree: pathlib.Path) -> Seen:
                     failed.add(report.nodeid)
 
         cover.start()
-        tests = sorted({test for tests in TESTS.values() for test in tests})
+        tests = sorted({test for part in parts for test in TESTS[part]})
         code = pytest_main(tree, Watch(), *tests)
         cover.stop()
         data = cover.get_data()
@@ -152,7 +157,7 @@ def look(tree: pathlib.Path) -> Seen:
             for file in data.measured_files()
         }
         passed = {test: took for test, took in seconds.items() if test not in failed}
-        note.write_text(json.dumps(Seen(passed, lines)))
+        note.write_text(json.dumps(Seen(passed, lines, sorted(starting))))
         return code
 
     code = forked(tree, work, 3600)
@@ -189,14 +194,14 @@ def outcome(tree: pathlib.Path, mutant: Mutant, seen: Seen) -> str:
     return {0: "survived", 1: "killed", None: "killed: takes too long"}.get(code, "killed: loading")
 
 
-def remembered(tree: pathlib.Path, folder: pathlib.Path | None) -> Seen:
+def remembered(tree: pathlib.Path, parts: set[str], folder: pathlib.Path | None) -> Seen:
     """What the tests did, of an earlier run on the same code where there was one."""
     if folder is None:
-        return look(tree)
-    code = [*tree.glob("keras_mixer/**/*.py"), *tree.glob("tests/**/test_*.py")]
-    sha256 = hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(code))).hexdigest()
-    note = folder / f"{sha256[:16]}.json"
+        return look(tree, parts)
+    code = sorted([*tree.glob("keras_mixer/**/*.py"), *tree.glob("tests/**/test_*.py")])
+    told = [*(file.read_bytes() for file in code), " ".join(sorted(parts)).encode()]
+    note = folder / f"{hashlib.sha256(b''.join(told)).hexdigest()[:16]}.json"
     if not note.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(look(tree)))
+        note.write_text(json.dumps(look(tree, parts)))
     return Seen(*json.loads(note.read_text()))

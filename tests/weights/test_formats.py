@@ -146,6 +146,15 @@ def test_logits_of_a_foreign_file(kind, approximate, spec, tmp_path, rng):
     assert model.load_report.fresh == model.load_report.unused == ()
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_a_keras_file_says_how_its_image_is_cut(data_format, tmp_path):
+    keras.config.set_image_data_format(data_format)
+    model = Mixer(OBLONG, weights=None, classes=CLASSES)
+    model.save(tmp_path / "w.keras")
+    with weights.open_file(tmp_path / "w.keras") as opened:
+        assert (opened.grid, opened.patch_shape) == (OBLONG.grid(), (2, 4, 3))
+
+
 def test_the_form_of_gelu_follows_the_file(tmp_path, rng):
     path, _ = write("npz", tmp_path, SQUARE, rng)
     model = Mixer(SQUARE, weights=path)
