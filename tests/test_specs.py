@@ -123,7 +123,8 @@ def test_macs_by_hand():
 def test_bad_numbers(field, value):
     fields = dict.fromkeys(("patch_size", "num_layers", "hidden_size"), 4)
     fields |= dict.fromkeys(("tokens_mlp_dim", "channels_mlp_dim"), 4)
-    with pytest.raises(ValueError, match=f"`{field}` must be a positive integer"):
+    pair = " or a pair of them" if field in ("patch_size", "image_size") else ""
+    with pytest.raises(ValueError, match=f"`{field}` must be a positive integer{pair}. Received:"):
         MixerSpec("bad", **{**fields, field: value})
 
 
@@ -132,6 +133,11 @@ def test_image_that_patches_do_not_divide(size):
     height, width = size
     with pytest.raises(ValueError, match=f"{height}x{width} pixels is not a whole number of 16x16"):
         SPECS["mixer_b16"].grid(size)
+
+
+def test_a_spec_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SPECS["mixer_b16"].num_layers = 13
 
 
 def test_smallest_and_oblong_sizes():

@@ -51,6 +51,18 @@ def test_arrays_and_a_class_without_pictures(rng):
     assert "1 classes have nothing to train on: b" in report.problems("abc")
 
 
+@pytest.mark.parametrize(("bad", "more"), [(5, ""), (6, "; and 1 more"), (8, "; and 3 more")])
+def test_five_of_a_problem_are_named_and_the_others_counted(bad, more):
+    pixels = np.arange(3 * bad * 48, dtype="uint8").reshape(3 * bad, 4, 4, 3)
+    pictures = [*pixels[: 2 * bad], *[b"no picture"] * bad]
+    split = data.Split(pictures, np.arange(3 * bad) % 2, [f"p{i}" for i in range(3 * bad)])
+    report = data.check(data.ImageData("made", split, split.subset([0]), ("a", "b")))
+    line = next(line for line in report.problems("ab") if "cannot be read" in line)
+    assert line.startswith(f"{bad} cannot be read: ")
+    assert line.count("p") - line.count("pic") == 5
+    assert line.endswith(f"p{2 * bad + 4}: not a picture of a known format{more}")
+
+
 @pytest.mark.parametrize("weights", [None, "imagenet_miil"])
 def test_gallery_shows_the_pictures_and_their_labels(rng, weights):
     x = rng.integers(0, 256, (5, 100, 120, 3), dtype="uint8")

@@ -46,6 +46,19 @@ def test_config_round_trip(name):
     assert keras.saving.deserialize_keras_object(saved).get_config() == config
 
 
+@pytest.mark.parametrize("name", ["MlpBlock", "StochasticDepth", "MixerLayer", "TokenMixing"])
+def test_nothing_is_drawn_unless_in_training(name, rng):
+    make, shape, _ = LAYERS[name]
+    layer = make()
+    x = rng.normal(size=(64, *shape)).astype("float32")
+    by_default, outside, inside = (
+        keras.ops.convert_to_numpy(layer(x, **how))
+        for how in ({}, {"training": False}, {"training": True})
+    )
+    np.testing.assert_array_equal(by_default, outside)
+    assert not np.array_equal(inside, outside)
+
+
 @each_layer
 def test_shape_inference_symbolic_and_eager(name, rng):
     make, shape, out = LAYERS[name]

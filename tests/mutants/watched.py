@@ -186,7 +186,7 @@ def outcome(tree: pathlib.Path, mutant: Mutant, seen: Seen) -> str:
     source, stat = path.read_text(encoding="utf-8"), path.stat()
     path.write_text(mutant.code(source), encoding="utf-8")
     try:
-        limit = 60 + 10 * sum(seen.seconds[test] for test in tests)
+        limit = 30 + 3 * sum(seen.seconds[test] for test in tests)
         code = forked(tree, lambda: pytest_main(tree, Chosen(), "-x", *files), limit)
     finally:
         path.write_text(source, encoding="utf-8")

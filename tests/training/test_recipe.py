@@ -149,6 +149,7 @@ def test_schedule_at_every_step(name):
 
 
 def test_a_schedule_counts_optimiser_steps():
+    assert WarmUp(0.1, 20).get_config() == WarmUp(0.1, 20, 0, "cosine", 1, 0).get_config()
     plain = WarmUp(0.1, 20, 5, "linear")
     parts = WarmUp(0.1, 20, 5, "linear", accumulation=4, first_step=3)
     for step in range(17):

@@ -117,7 +117,8 @@ def write(kind, folder, spec, rng, dtype="float32"):
     else:
         torch = pytest.importorskip("torch")
         path = folder / "w.pth"
-        state = {name: torch.from_numpy(a) for name, a in timm_arrays(ours, spec).items()}
+        kept = getattr(torch, np.dtype(dtype).name)
+        state = {n: torch.from_numpy(a).to(kept) for n, a in timm_arrays(ours, spec).items()}
         torch.save({"state_dict": state} if kind == "wrapped pth" else state, path)
     return path, ours
 
@@ -227,7 +228,7 @@ def test_convert_overwrites_nothing_and_leaves_nothing(tmp_path, rng):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "pth"])
 def test_half_types_become_float32_exactly(kind, dtype, tmp_path, rng):
     dtype = getattr(ml_dtypes, dtype, dtype)
     path, ours = write(kind, tmp_path, SQUARE, rng, dtype)
