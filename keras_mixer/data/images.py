@@ -137,10 +137,11 @@ def _refused(file) -> str | None:
 
 def _scans(file) -> int:
     """How many scans a JPEG has, at most: each begins with two bytes that are elsewhere rare."""
-    place, found = file.tell(), 0
+    place, found, last = file.tell(), 0, b""
     file.seek(0)
     while block := file.read(2**20):
-        found += block.count(b"\xff\xda")
+        found += (last + block).count(b"\xff\xda")
+        last = block[-1:]
     file.seek(place)
     return found
 
