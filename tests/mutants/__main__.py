@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 from planted import Mutant, draw, mutants
-from watched import TESTS, outcome, remembered
+from watched import TESTS, outcome, seen_by
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Their tests need TensorFlow Datasets.
@@ -61,7 +61,9 @@ def main() -> int:
     parser.add_argument("files", nargs="*", help="Of these files. Defaults to all of the parts.")
     parser.add_argument("--sample", type=int, help="So many, drawn evenly. Defaults to all.")
     parser.add_argument("--seed", type=int, default=0, help="Of the draw. Defaults to 0.")
-    parser.add_argument("--keep", type=pathlib.Path, help="Folder for what the first run notes.")
+    parser.add_argument(
+        "--keep", type=pathlib.Path, required=True, help="Folder for what the tests do."
+    )
     asked = parser.parse_args()
 
     for name in LOADED:
@@ -80,7 +82,7 @@ def main() -> int:
         sys.path[0] = os.environ["PYTHONPATH"] = str(tree)
         sys.dont_write_bytecode = True  # Of a file with a mistake.
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-        seen = remembered(tree, {mutant.part for mutant in drawn}, asked.keep)
+        seen = seen_by(tree, {mutant.part for mutant in drawn}, asked.keep)
         outcomes = {}
         for number, mutant in enumerate(drawn, 1):
             outcomes[mutant] = said = outcome(tree, mutant, seen)

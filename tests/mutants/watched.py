@@ -121,8 +121,8 @@ def pytest_main(tree: pathlib.Path, plugin: object, *arguments: str) -> int:
     return int(pytest.main([*fixed, *arguments], [plugin]))
 
 
-def look(tree: pathlib.Path, parts: set[str]) -> Seen:
-    """Runs the tests of these parts, and notes what they do.
+def look(tree: pathlib.Path, files: list[str]) -> Seen:
+    """Runs the tests of these files, and notes what they do.
 
     Raises:
         SystemExit: they could not be run.
@@ -148,8 +148,7 @@ def look(tree: pathlib.Path, parts: set[str]) -> Seen:
                     failed.add(report.nodeid)
 
         cover.start()
-        tests = sorted({test for part in parts for test in TESTS[part]})
-        code = pytest_main(tree, Watch(), *tests)
+        code = pytest_main(tree, Watch(), *files)
         cover.stop()
         data = cover.get_data()
         lines = {
@@ -160,13 +159,50 @@ def look(tree: pathlib.Path, parts: set[str]) -> Seen:
         note.write_text(json.dumps(Seen(passed, lines, sorted(starting))))
         return code
 
-    code = forked(tree, work, 3600)
-    if code not in (0, 1):
+    code = forked(tree, work, 7200)
+    if code not in (0, 1, 5):
         sys.exit(f"The tests do not run without a mistake:\n{(tree.parent / 'log').read_text()}")
-    if code:  # Those cannot tell a mistake.
+    if code == 1:  # Those cannot tell a mistake.
         print("Some fail without a mistake, and are not asked:")
-        print(*(tree.parent / "log").read_text().splitlines()[-10:], sep="\n")
+        print(*(tree.parent / "log").read_text().splitlines()[-10:], sep="\n", flush=True)
     return Seen(*json.loads(note.read_text()))
+
+
+def seen_by(tree: pathlib.Path, parts: set[str], folder: pathlib.Path) -> Seen:
+    """What the tests of these parts do; a file is run where it, or the package, has changed."""
+    places = {tree / place for part in parts for place in TESTS[part]}
+    tests = {file for at in places for file in ([at] if at.is_file() else at.glob("test_*.py"))}
+    package = b"".join(file.read_bytes() for file in sorted(tree.glob("keras_mixer/**/*.py")))
+    notes = {
+        str(file.relative_to(tree)): folder
+        / f"{file.stem}-{hashlib.sha256(package + file.read_bytes()).hexdigest()[:16]}.json"
+        for file in sorted(tests)
+    }
+    if new := [file for file, note in notes.items() if not note.exists()]:
+        folder.mkdir(parents=True, exist_ok=True)
+        seen = look(tree, new)
+        for file in new:
+            notes[file].write_text(json.dumps(_of_file(seen, file)))
+    every = Seen({}, {}, [])
+    for note in notes.values():
+        one = Seen(*json.loads(note.read_text()))
+        every.seconds.update(one.seconds)
+        every.starting.extend(one.starting)
+        for path, lines in one.lines.items():
+            for line, found in lines.items():
+                every.lines.setdefault(path, {}).setdefault(line, []).extend(found)
+    return every
+
+
+def _of_file(seen: Seen, file: str) -> Seen:
+    def own(found) -> list[str]:
+        return [test for test in found if test.startswith(f"{file}::")]
+
+    lines = {
+        path: {line: tests for line, found in lines.items() if (tests := own(found))}
+        for path, lines in seen.lines.items()
+    }
+    return Seen({test: seen.seconds[test] for test in own(seen.seconds)}, lines, own(seen.starting))
 
 
 def outcome(tree: pathlib.Path, mutant: Mutant, seen: Seen) -> str:
@@ -192,16 +228,3 @@ def outcome(tree: pathlib.Path, mutant: Mutant, seen: Seen) -> str:
         path.write_text(source, encoding="utf-8")
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # So that what was compiled holds.
     return {0: "survived", 1: "killed", None: "killed: takes too long"}.get(code, "killed: loading")
-
-
-def remembered(tree: pathlib.Path, parts: set[str], folder: pathlib.Path | None) -> Seen:
-    """What the tests did, of an earlier run on the same code where there was one."""
-    if folder is None:
-        return look(tree, parts)
-    code = sorted([*tree.glob("keras_mixer/**/*.py"), *tree.glob("tests/**/test_*.py")])
-    told = [*(file.read_bytes() for file in code), " ".join(sorted(parts)).encode()]
-    note = folder / f"{hashlib.sha256(b''.join(told)).hexdigest()[:16]}.json"
-    if not note.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(look(tree, parts)))
-    return Seen(*json.loads(note.read_text()))

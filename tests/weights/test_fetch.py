@@ -386,6 +386,9 @@ def test_a_file_changed_after_the_download(file, content):
         get()
     assert len(str(error.value).splitlines()) == 1
     assert "keras-mixer weights download NAME --force" in str(error.value)
+    now, noted = (hashlib.sha256(text).hexdigest() for text in (content[:-1] + b"x", content))
+    assert f"it has {SIZE} bytes and sha256 {now}" in str(error.value)
+    assert f"the record says {SIZE} and {noted}" in str(error.value)
     assert get(force=True).read_bytes() == content
     assert get() == final()
 

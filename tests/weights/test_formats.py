@@ -222,7 +222,7 @@ def test_convert_overwrites_nothing_and_leaves_nothing(tmp_path, rng):
     Mixer(MixerSpec("odd", (2, 3), 1, 4, 3, 5, 6), weights=None).save_weights(
         tmp_path / "odd.weights.h5"
     )
-    with pytest.raises(ValueError, match="does not say how its patches are shaped"):
+    with pytest.raises(ValueError, match="how its patches are shaped, and 18 values are no square"):
         weights.convert(tmp_path / "odd.weights.h5", tmp_path / "odd.npz")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["odd.weights.h5", "w.npz"]
 
