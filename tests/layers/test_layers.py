@@ -157,6 +157,19 @@ def test_mixer_layer_equals_the_reference(approximate, epsilon, rng):
     np.testing.assert_allclose(actual, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="elsewhere a trace is what calls")
+@pytest.mark.parametrize(("remat", "training", "calls"), [(0, 1, 1), (1, 1, 2), (1, 0, 1)])
+def test_an_mlp_is_computed_again_with_remat_while_training(remat, training, calls, rng):
+    layer = MixerLayer(5, 6, remat=bool(remat))
+    layer.build((None, 7, 4))
+    done = []
+    again = layer.channel_mixing.dense_0.call
+    layer.channel_mixing.dense_0.call = lambda *args, **kw: done.append(1) or again(*args, **kw)
+    x = keras.ops.convert_to_tensor(rng.normal(size=(3, 7, 4)).astype("float32"))
+    layer(x, training=bool(training)).sum().backward()
+    assert len(done) == calls
+
+
 def test_the_two_forms_of_gelu_can_be_told_apart(rng):
     x = rng.normal(size=(1, 7, 4))
     assert np.abs(reference.gelu(x) - reference.gelu(x, approximate=False)).max() > 1e-4

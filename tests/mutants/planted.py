@@ -1,5 +1,6 @@
 """Small mistakes that Cosmic Ray makes: all there are, those drawn, and how the code reads then."""
 
+import ast
 import math
 import pathlib
 import random
@@ -46,13 +47,24 @@ class Mutant(NamedTuple):
 
 
 def mutants(tree: pathlib.Path, path: str) -> Iterator[Mutant]:
-    """All mistakes for a file."""
-    parsed = get_ast((tree / path).read_text(encoding="utf-8"))
+    """All mistakes for a file that leave it code: Cosmic Ray takes `**` of a call for a power."""
+    source = (tree / path).read_text(encoding="utf-8")
+    parsed = get_ast(source)
     for name in OPERATORS:
         operator = plugins.get_operator(f"core/{name}")()
         places = (at for node in ast_nodes(parsed) for at in operator.mutation_positions(node))
         for occurrence, ((line, _), _) in enumerate(places):
-            yield Mutant(path, line, name, occurrence)
+            mutant = Mutant(path, line, name, occurrence)
+            if _is_code(mutant.code(source)):
+                yield mutant
+
+
+def _is_code(source: str) -> bool:
+    try:
+        compile(source, "", "exec", ast.PyCF_ONLY_AST)
+    except SyntaxError:
+        return False
+    return True
 
 
 def draw(every: list[Mutant], size: int | None, seed: int) -> list[Mutant]:

@@ -300,6 +300,14 @@ def test_a_server_that_stays_busy(bucket, file):
     assert len(bucket.requests) == 5
 
 
+def test_it_waits_twice_as_long_each_time(bucket, file, monkeypatch):
+    waits = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    file.always = DOWN
+    refusal(ConnectionError, lambda: fetch(URL, NAME, pause=3))
+    assert waits == [3, 6, 12, 24]
+
+
 def test_a_redirect(bucket, file, content):
     bucket.files["/elsewhere"] = file
     bucket.files[PATH] = File(b"", always=("redirect", "/elsewhere"))
