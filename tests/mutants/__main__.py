@@ -73,7 +73,7 @@ def main() -> int:
     gc.freeze()  # Or each run would look through all that was loaded, in memory of its own.
     files = asked.files or files_of(keras.backend.backend())
     every = [mutant for file in files for mutant in mutants(ROOT, file)]
-    drawn = draw(every, asked.sample, asked.seed)
+    drawn = draw(ROOT, every, asked.sample, asked.seed)
     print(f"{len(drawn)} of {len(every)} mistakes, in {len(files)} files")
     with tempfile.TemporaryDirectory() as folder:
         tree = pathlib.Path(folder) / "tree"

@@ -1,6 +1,7 @@
 """Small mistakes that Cosmic Ray makes: all there are, those drawn, and how the code reads then."""
 
 import ast
+import itertools
 import math
 import pathlib
 import random
@@ -36,9 +37,17 @@ class Mutant(NamedTuple):
         return pathlib.Path(self.path).parts[1].removesuffix(".py")
 
     def code(self, source: str) -> str:
-        """The whole file with the mistake."""
+        """The whole file with the mistake; empty where that would be no code.
+
+        Cosmic Ray takes the stars of `f(**options)` for a power, and no dotted name of an error.
+        """
         operator = plugins.get_operator(f"core/{self.operator}")()
-        return mutating.mutate_code(source, operator, self.occurrence)
+        try:
+            code = mutating.mutate_code(source, operator, self.occurrence)
+            ast.parse(code)
+        except (AttributeError, SyntaxError):
+            return ""
+        return code
 
     def change(self, source: str) -> str:
         """The lines that differ, as they were and as they are."""
@@ -47,34 +56,22 @@ class Mutant(NamedTuple):
 
 
 def mutants(tree: pathlib.Path, path: str) -> Iterator[Mutant]:
-    """All mistakes for a file that leave it code: Cosmic Ray takes `**` of a call for a power."""
-    source = (tree / path).read_text(encoding="utf-8")
-    parsed = get_ast(source)
+    """All mistakes for a file, with those that would be no code."""
+    parsed = get_ast((tree / path).read_text(encoding="utf-8"))
     for name in OPERATORS:
         operator = plugins.get_operator(f"core/{name}")()
         places = (at for node in ast_nodes(parsed) for at in operator.mutation_positions(node))
         for occurrence, ((line, _), _) in enumerate(places):
-            mutant = Mutant(path, line, name, occurrence)
-            if _is_code(mutant.code(source)):
-                yield mutant
+            yield Mutant(path, line, name, occurrence)
 
 
-def _is_code(source: str) -> bool:
-    try:
-        compile(source, "", "exec", ast.PyCF_ONLY_AST)
-    except SyntaxError:
-        return False
-    return True
-
-
-def draw(every: list[Mutant], size: int | None, seed: int) -> list[Mutant]:
+def draw(tree: pathlib.Path, every: list[Mutant], size: int | None, seed: int) -> list[Mutant]:
     """As many of each part, drawn evenly, in any order; of a part that has not so many, all."""
-    if size is None:
-        return every
     rng = random.Random(seed)
     parts = sorted({mutant.part for mutant in every})
     drawn = []
     for part in parts:
         own = [mutant for mutant in every if mutant.part == part]
-        drawn += rng.sample(own, min(len(own), math.ceil(size / len(parts))))
+        code = (m for m in rng.sample(own, len(own)) if m.code((tree / m.path).read_text("utf-8")))
+        drawn += itertools.islice(code, None if size is None else math.ceil(size / len(parts)))
     return rng.sample(drawn, len(drawn))
