@@ -150,3 +150,10 @@ def test_shares_and_means_of_an_evaluation():
     ]
     assert found.calibration.error == pytest.approx(sum(by_bin) / 10)
     assert list(itertools.chain(*bins)) == sure
+
+
+def test_imbalance_is_the_largest_class_over_the_smallest():
+    images = [np.zeros((2, 2, 3), "uint8")] * 8
+    some = Split(images, np.array([0] * 6 + [1] * 2), [str(i) for i in range(8)])
+    found = data.check(ImageData("x", some, Split([], np.zeros(0, int), []), ("a", "b")))
+    assert found.imbalance == 3

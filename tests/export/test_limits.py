@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_mixer.export.check import INT8_LOSS, TOLERANCE, Comparison
+from keras_mixer import Mixer, data, export
+from keras_mixer.export.check import INT8_LOSS, SIZES, TOLERANCE, Comparison
 
 
 def comparison(images=100, difference=0.0, agreement=1.0, keras_top_1=None, top_1=None):
@@ -55,3 +56,19 @@ def test_without_labels_the_same_of_the_agreement(images):
     for lost, allowed in ((0, True), (hundredth - 1, True), (hundredth, False)):
         found = comparison(images, agreement=(images - lost) / images)
         assert (found.problem("int8") is None) == allowed
+
+
+@pytest.mark.parametrize("count", [*SIZES, max(SIZES) - 1, max(SIZES) + 1])
+def test_every_size_of_a_batch_that_there_are_images_for_is_tried(count, tiny, rng):
+    images = rng.integers(0, 256, (40, 8, 12, 3), dtype="uint8")
+    split = data.from_arrays((images, np.arange(40) % 2)).train.subset(range(count))
+    model, seen = Mixer(tiny, weights=None, classes=2), []
+
+    def run(x):
+        seen.append(len(x))
+        return np.full((len(x), 2), 0.5)
+
+    export.compare(model, run, split, crop="resize", batch_size=count)
+    expected = [count, *(size for size in SIZES if size <= count)]
+    assert seen[: len(expected)] == expected
+    assert set(seen[len(expected) :]) == {1}

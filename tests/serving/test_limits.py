@@ -14,6 +14,7 @@ from keras_mixer import Patches, serving
 from keras_mixer.data import UnreadableImageError
 from keras_mixer.serving import read_upload
 from keras_mixer.serving.explain import WINDOWS, WITHOUT_PATCHES, window_of
+from keras_mixer.serving.guard import Rate
 
 BYTES, PIXELS, BATCH = 20_000, 600, 4
 
@@ -149,3 +150,13 @@ def test_windows_of_an_explanation_are_the_smallest_that_are_not_too_many(patch)
             assert part % unit == 0
             assert -(-whole // part) <= most
             assert part == unit or -(-whole // (part - unit)) > most
+
+
+def test_addresses_that_are_remembered(monkeypatch):
+    monkeypatch.setattr("keras_mixer.serving.guard.ADDRESSES", 2)
+    rate = Rate(1)
+    assert [rate.wait(address) for address in "ab"] == [0, 0]
+    assert rate.wait("a") > 0
+    assert rate.wait("c") == 0  # Now b, the oldest one, is forgotten.
+    assert rate.wait("a") > 0
+    assert rate.wait("b") == 0
