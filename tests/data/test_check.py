@@ -77,6 +77,14 @@ def test_gallery_shows_the_pictures_and_their_labels(rng, weights):
         assert page[top + 114 : top + 128, left : left + 120].min() == 255  # One line alone.
 
 
+def test_a_long_name_ends_at_the_edge_of_its_picture(rng):
+    x = rng.uniform(-1, 1, (2, 96, 120, 3)).astype("float32")
+    page = np.asarray(data.gallery((x, np.eye(2)), ["m" * 60, "i"], columns=2))
+    label = page[8 + 96 : 8 + 110].min(-1)
+    assert label[:, 8 + 100 : 8 + 120].min() < 128  # As far as it goes,
+    assert label[:, 8 + 121 : 8 + 128].min() == 255  # and no further.
+
+
 def test_captions():
     from keras_mixer.data.gallery import captions
 

@@ -137,6 +137,10 @@ def test_image_size(tiny):
     for shape in ((8, 12, 1), (8, 12, 4)):
         with pytest.raises(ValueError, match="the pictures here are RGB"):
             image_size(Mixer(tiny, weights=None, input_shape=shape))
+    flat, image = keras.Input((3,)), keras.Input((None, 12, 3))
+    for inputs in (image, flat, [keras.Input((8, 12, 3))] * 2):
+        with pytest.raises(ValueError, match="with a known height and width"):
+            image_size(keras.Model(inputs, inputs))
 
 
 def everything(split, **kwargs):

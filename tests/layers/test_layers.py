@@ -211,6 +211,10 @@ def test_a_seed_repeats_and_streams_differ(rng):
     [
         (lambda: Patches(0), "`patch_size` must be a positive integer"),
         (lambda: Patches(4, "nchw"), "`data_format` must be"),
+        (lambda: Patches((4, 0)), "`patch_size` must be a positive integer"),
+        (lambda: Patches((4, 4, 4)), "`patch_size` must be a positive integer"),
+        (lambda: StochasticDepth(1.0), "`rate` must be at least 0 and below 1. Received: 1.0"),
+        (lambda: MlpBlock(4, dropout=-0.1), "`dropout` must be at least 0 and below 1"),
         (lambda: MlpBlock(0), "`mlp_dim` must be a positive integer"),
         (lambda: MlpBlock(4, dropout=1.0), "`dropout` must be at least 0 and below 1"),
         (lambda: StochasticDepth(-0.1), "`rate` must be at least 0 and below 1"),

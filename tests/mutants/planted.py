@@ -1,6 +1,7 @@
 """Small mistakes that Cosmic Ray makes: all there are, those drawn, and how the code reads then."""
 
 import ast
+import difflib
 import itertools
 import math
 import pathlib
@@ -51,8 +52,9 @@ class Mutant(NamedTuple):
 
     def change(self, source: str) -> str:
         """The lines that differ, as they were and as they are."""
-        pairs = zip(source.splitlines(), self.code(source).splitlines(), strict=False)
-        return "\n".join(f"    - {a.strip()}\n    + {b.strip()}" for a, b in pairs if a != b)
+        lines = difflib.unified_diff(source.splitlines(), self.code(source).splitlines(), n=0)
+        changed = (line for line in list(lines)[2:] if not line.startswith("@@"))
+        return "\n".join(f"    {line[0]} {line[1:].strip()}" for line in changed)
 
 
 def mutants(tree: pathlib.Path, path: str) -> Iterator[Mutant]:
