@@ -8,12 +8,14 @@ import nox
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.stop_on_first_error = False
-# `fuzz` has no end of its own, `audit` is for a schedule.
+# `fuzz` has no end of its own, `audit` is for a schedule, `mutants` takes most of an hour.
 nox.options.sessions = ["lint", "tests", "cross", "timm", "browser", "faults"]
 
 CONSTRAINTS = ("--constraint", "constraints.txt")
 # What KerasHub needs on JAX and PyTorch; it declares TensorFlow too.
 FOR_KERAS_HUB = ("absl-py", "kagglehub", "kagglesdk", "regex", "sentencepiece", "tokenizers")
+# What its mutations need; it declares what its own runner and data base need too.
+FOR_COSMIC_RAY = ("attrs", "parso", "stevedore")
 # What a dependency may be licensed by, as parts of its own words; CONTRIBUTING.md says why.
 LICENCES = (
     *("MIT", "Apache", "BSD", "ISC", "0BSD", "Zlib", "BSL-1.0", "CC0", "Unlicense"),
@@ -120,6 +122,20 @@ def fuzz(session: nox.Session) -> None:
     arguments = session.posargs or ["-max_total_time=60", "-rss_limit_mb=6000"]
     env = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "2"}
     session.run("python", "tests/fuzz/atheris_weights.py", *arguments, env=env)
+
+
+@nox.session
+@nox.parametrize("backend", ["torch", "tensorflow"], ids=["torch", "tensorflow"])
+def mutants(session: nox.Session, backend: str) -> None:
+    """Whether the tests notice small mistakes; on TensorFlow, in what only it can test."""
+    extras = {"torch": "torch", "tensorflow": "tensorflow,data"}[backend]
+    session.install(*CONSTRAINTS, f".[{extras},digits,test]", "coverage", *FOR_COSMIC_RAY)
+    session.install(*CONSTRAINTS, "--no-deps", "cosmic-ray")
+    _check_locked(session)
+    env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1"}
+    keep = str(session.cache_dir.absolute() / "mutants")
+    arguments = session.posargs or ["--sample", "300"]
+    session.run("python", "tests/mutants", "--keep", keep, *arguments, env=env)
 
 
 @nox.session

@@ -1,5 +1,7 @@
 """Sizes and costs against the published figures."""
 
+import dataclasses
+
 import keras
 import pytest
 
@@ -17,6 +19,14 @@ PAPER_MILLIONS = {
     "mixer_l32": 206,
     "mixer_l16": 207,
     "mixer_h14": 431,
+}
+# The same table, column by column; patches are square.
+PAPER_SIZES = {
+    "patch_size": (32, 16, 32, 16, 32, 16, 14),
+    "num_layers": (8, 8, 12, 12, 24, 24, 32),
+    "hidden_size": (512, 512, 768, 768, 1024, 1024, 1280),
+    "channels_mlp_dim": (2048, 2048, 3072, 3072, 4096, 4096, 5120),
+    "tokens_mlp_dim": (256, 256, 384, 384, 512, 512, 640),
 }
 # models_test.py of google-research/vision_transformer: parameters with a 1000-class head.
 OFFICIAL_PARAMETERS = {
@@ -60,6 +70,23 @@ def test_parameters_of_the_paper(name):
     assert round(SPECS[name].parameters(classes=None) / 1e6) == PAPER_MILLIONS[name]
 
 
+@pytest.mark.parametrize("field", PAPER_SIZES)
+def test_sizes_of_the_paper(field):
+    for name, size in zip(PAPER_MILLIONS, PAPER_SIZES[field], strict=True):
+        assert getattr(SPECS[name], field) == ((size, size) if field == "patch_size" else size)
+        assert SPECS[name].image_size == (224, 224)
+
+
+def test_sizes_of_the_others():
+    assert SPECS["mixer_s8"] == dataclasses.replace(
+        SPECS["mixer_s16"], name="mixer_s8", patch_size=8
+    )
+    # https://github.com/omihub777/MLP-Mixer-CIFAR: 8 layers, hidden 128, 64 and 512, patches of 4.
+    assert SPECS["mixer_xs4"] == MixerSpec("mixer_xs4", 4, 8, 128, 64, 512, 32)
+    halved = {"num_layers": 4, "hidden_size": 64, "tokens_mlp_dim": 32, "channels_mlp_dim": 256}
+    assert SPECS["mixer_ti4"] == dataclasses.replace(SPECS["mixer_xs4"], name="mixer_ti4", **halved)
+
+
 @pytest.mark.parametrize("name", OFFICIAL_PARAMETERS)
 def test_parameters_of_the_official_test(name):
     assert SPECS[name].parameters() == OFFICIAL_PARAMETERS[name]
@@ -88,15 +115,37 @@ def test_macs_by_hand():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("patch_size", 0), ("patch_size", (4, 4, 4)), ("num_layers", 1.5), ("hidden_size", -1)],
+    [
+        *(("patch_size", bad) for bad in (0, (4, 4, 4), (4,), (4, 0), (4, 1.5), "44", None)),
+        *(("image_size", bad) for bad in (0, (8, 8, 8), (8, -8))),
+        *(("num_layers", bad) for bad in (1.5, 0, True, (4, 4), [4])),
+        ("hidden_size", -1),
+    ],
 )
 def test_bad_numbers(field, value):
     fields = dict.fromkeys(("patch_size", "num_layers", "hidden_size"), 4)
     fields |= dict.fromkeys(("tokens_mlp_dim", "channels_mlp_dim"), 4)
-    with pytest.raises(ValueError, match=f"`{field}` must be a positive integer"):
+    pair = " or a pair of them" if field in ("patch_size", "image_size") else ""
+    with pytest.raises(ValueError, match=f"`{field}` must be a positive integer{pair}. Received:"):
         MixerSpec("bad", **{**fields, field: value})
 
 
-def test_image_that_patches_do_not_divide():
-    with pytest.raises(ValueError, match=r"225x224 pixels is not a whole number of 16x16"):
-        SPECS["mixer_b16"].grid((225, 224))
+@pytest.mark.parametrize("size", [(225, 224), (224, 225), (8, 224), (224, 8)])
+def test_image_that_patches_do_not_divide(size):
+    height, width = size
+    with pytest.raises(ValueError, match=f"{height}x{width} pixels is not a whole number of 16x16"):
+        SPECS["mixer_b16"].grid(size)
+
+
+def test_a_spec_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SPECS["mixer_b16"].num_layers = 13
+
+
+def test_smallest_and_oblong_sizes():
+    one = MixerSpec("one", 1, 1, 1, 1, 1, 1)
+    assert (one.tokens(), one.parameters(1, channels=1)) == (1, 2 + 4 + 4 + 4 + 2 + 2)
+    wide = MixerSpec("wide", [2, 4], 1, 8, 5, 7, (6, 16))
+    assert (wide.patch_size, wide.grid(), wide.tokens()) == ((2, 4), (3, 4), 12)
+    assert wide.grid((4, 4)) == (2, 1)
+    assert wide.macs(None) == wide.macs(1) - 8

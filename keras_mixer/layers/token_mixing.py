@@ -75,6 +75,7 @@ class TokenMixing(MlpBlock):
         self.form = form
         self.groups = groups
         self.tokens = None if tokens is None else whole(tokens, "tokens")
+        self.supports_masking = tokens is None
 
     def build(self, input_shape):
         batch, tokens, channels = input_shape

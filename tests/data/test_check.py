@@ -53,6 +53,18 @@ def test_arrays_and_a_class_without_pictures(rng):
     assert "1 classes have nothing to train on: b" in report.problems("abc")
 
 
+@pytest.mark.parametrize(("bad", "more"), [(5, ""), (6, "; and 1 more"), (8, "; and 3 more")])
+def test_five_of_a_problem_are_named_and_the_others_counted(bad, more):
+    pixels = np.arange(3 * bad * 48, dtype="uint8").reshape(3 * bad, 4, 4, 3)
+    pictures = [*pixels[: 2 * bad], *[b"no picture"] * bad]
+    split = data.Split(pictures, np.arange(3 * bad) % 2, [f"p{i}" for i in range(3 * bad)])
+    report = data.check(data.ImageData("made", split, split.subset([0]), ("a", "b")))
+    line = next(line for line in report.problems("ab") if "cannot be read" in line)
+    assert line.startswith(f"{bad} cannot be read: ")
+    assert line.count("p") - line.count("pic") == 5
+    assert line.endswith(f"p{2 * bad + 4}: not a picture of a known format{more}")
+
+
 @pytest.mark.parametrize("weights", [None, "imagenet_miil"])
 def test_gallery_shows_the_pictures_and_their_labels(rng, weights):
     x = rng.integers(0, 256, (5, 100, 120, 3), dtype="uint8")
@@ -65,6 +77,14 @@ def test_gallery_shows_the_pictures_and_their_labels(rng, weights):
         np.testing.assert_array_equal(page[top : top + 100, left : left + 120], x[i])
         assert page[top + 100 : top + 114, left : left + 120].min() < 128  # The label.
         assert page[top + 114 : top + 128, left : left + 120].min() == 255  # One line alone.
+
+
+def test_a_long_name_ends_at_the_edge_of_its_picture(rng):
+    x = rng.uniform(-1, 1, (2, 96, 120, 3)).astype("float32")
+    page = np.asarray(data.gallery((x, np.eye(2)), ["m" * 60, "i"], columns=2))
+    label = page[8 + 96 : 8 + 110].min(-1)
+    assert label[:, 8 + 100 : 8 + 120].min() < 128  # As far as it goes,
+    assert label[:, 8 + 121 : 8 + 128].min() == 255  # and no further.
 
 
 def test_captions():

@@ -123,11 +123,24 @@ def test_bad_arguments(split, kwargs, message):
         training(**{"split": split, **kwargs})
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "parts", "shard"),
+    [(5, 2, (0, 1)), (6, 2, (-1, 2)), (6, 2, (2, 2)), (6, 2, (0, 4)), (6, 3, (0, 2))],
+)
+def test_parts_that_do_not_divide_a_batch(split, batch_size, parts, shard):
+    with pytest.raises(ValueError, match=rf"`batch_size` = {batch_size} .* `parts` = {parts}"):
+        EvaluationBatches(split, 4, (8, 12), batch_size, parts=parts, shard=shard)
+
+
 def test_image_size(tiny):
     assert image_size(Mixer(tiny, weights=None)) == (8, 12)
     for shape in ((8, 12, 1), (8, 12, 4)):
         with pytest.raises(ValueError, match="the pictures here are RGB"):
             image_size(Mixer(tiny, weights=None, input_shape=shape))
+    flat, image = keras.Input((3,)), keras.Input((None, 12, 3))
+    for inputs in (image, flat, [keras.Input((8, 12, 3))] * 2):
+        with pytest.raises(ValueError, match="with a known height and width"):
+            image_size(keras.Model(inputs, inputs))
 
 
 def everything(split, **kwargs):

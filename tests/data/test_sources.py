@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn import datasets
 
 from keras_mixer import data
@@ -177,6 +178,17 @@ def test_val_is_for_choices_where_there_is_a_test_folder(image_folder, tmp_path)
     assert {pathlib.Path(name).stem for name in data.load(root).test.names} == {"6", "7"}
     choice = data.load(root, dev=True)
     assert (len(choice.train), len(choice.test)) == (10, 2)
+
+
+def test_a_fifth_to_test_and_a_tenth_of_the_rest_to_choose_by(tmp_path):
+    for label in ("few", "many"):
+        (tmp_path / label).mkdir()
+        for i in range(20 if label == "few" else 100):
+            Image.new("RGB", (4, 5), (i, 0, 0)).save(tmp_path / label / f"{i:02}.png")
+    whole, parts = data.load(tmp_path), data.load(tmp_path, dev=True)
+    splits = (whole.train, whole.test, parts.train, parts.test)
+    counts = [np.bincount(split.labels).tolist() for split in splits]
+    assert counts == [[16, 80], [4, 20], [14, 72], [2, 8]]
 
 
 def test_parts_to_choose_by_leave_the_test_images_alone():

@@ -46,6 +46,19 @@ def test_config_round_trip(name):
     assert keras.saving.deserialize_keras_object(saved).get_config() == config
 
 
+@pytest.mark.parametrize("name", ["MlpBlock", "StochasticDepth", "MixerLayer", "TokenMixing"])
+def test_nothing_is_drawn_unless_in_training(name, rng):
+    make, shape, _ = LAYERS[name]
+    layer = make()
+    x = rng.normal(size=(64, *shape)).astype("float32")
+    by_default, outside, inside = (
+        keras.ops.convert_to_numpy(layer(x, **how))
+        for how in ({}, {"training": False}, {"training": True})
+    )
+    np.testing.assert_array_equal(by_default, outside)
+    assert not np.array_equal(inside, outside)
+
+
 @each_layer
 def test_shape_inference_symbolic_and_eager(name, rng):
     make, shape, out = LAYERS[name]
@@ -94,6 +107,14 @@ def test_save_and_load_in_a_model(name, tmp_path, rng):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.parametrize("name", ["MlpBlock", "StochasticDepth", "MixerLayer", "TokenMixing"])
+def test_a_mask_of_the_tokens_is_handed_on_where_they_stay(name):
+    make, shape, out = LAYERS[name]
+    assert make().supports_masking is (shape == out)
+    assert MixerLayer(5, 6, tokens=3).supports_masking is False
+    assert TokenMixing(5).supports_masking is True
+
+
 @pytest.mark.parametrize(
     ("shape", "patch"), [((4, 6, 3), 2), ((6, 4, 1), (3, 2)), ((9, 5, 2), (3, 5))]
 )
@@ -134,6 +155,19 @@ def test_mixer_layer_equals_the_reference(approximate, epsilon, rng):
     expected = reference.mixer_layer(x, reference.weights_of(layer), "l", approximate, epsilon)
     actual = keras.ops.convert_to_numpy(layer(x.astype("float32")))
     np.testing.assert_allclose(actual, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="elsewhere a trace is what calls")
+@pytest.mark.parametrize(("remat", "training", "calls"), [(0, 1, 1), (1, 1, 2), (1, 0, 1)])
+def test_an_mlp_is_computed_again_with_remat_while_training(remat, training, calls, rng):
+    layer = MixerLayer(5, 6, remat=bool(remat))
+    layer.build((None, 7, 4))
+    done = []
+    again = layer.channel_mixing.dense_0.call
+    layer.channel_mixing.dense_0.call = lambda *args, **kw: done.append(1) or again(*args, **kw)
+    x = keras.ops.convert_to_tensor(rng.normal(size=(3, 7, 4)).astype("float32"))
+    layer(x, training=bool(training)).sum().backward()
+    assert len(done) == calls
 
 
 def test_the_two_forms_of_gelu_can_be_told_apart(rng):
@@ -177,6 +211,10 @@ def test_a_seed_repeats_and_streams_differ(rng):
     [
         (lambda: Patches(0), "`patch_size` must be a positive integer"),
         (lambda: Patches(4, "nchw"), "`data_format` must be"),
+        (lambda: Patches((4, 0)), "`patch_size` must be a positive integer"),
+        (lambda: Patches((4, 4, 4)), "`patch_size` must be a positive integer"),
+        (lambda: StochasticDepth(1.0), "`rate` must be at least 0 and below 1. Received: 1.0"),
+        (lambda: MlpBlock(4, dropout=-0.1), "`dropout` must be at least 0 and below 1"),
         (lambda: MlpBlock(0), "`mlp_dim` must be a positive integer"),
         (lambda: MlpBlock(4, dropout=1.0), "`dropout` must be at least 0 and below 1"),
         (lambda: StochasticDepth(-0.1), "`rate` must be at least 0 and below 1"),

@@ -30,6 +30,14 @@ def test_patches_and_the_pixels_within_them(images):
             np.testing.assert_array_equal(after[:, place, spot], before[:, patch, pixel])
 
 
+@pytest.mark.parametrize("how", ["patches", "pixels"])
+def test_channels_first_are_shuffled_alike(how, images):
+    last = keras.ops.convert_to_numpy(ShufflePixels(how, (2, 4), seed=3)(images))
+    keras.config.set_image_data_format("channels_first")
+    first = ShufflePixels(how, (2, 4), seed=3)(images.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(first), last.transpose(0, 3, 1, 2))
+
+
 def test_all_pixels(images):
     layer = ShufflePixels("pixels", seed=3)
     mixed = keras.ops.convert_to_numpy(layer(images))

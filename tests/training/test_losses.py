@@ -30,6 +30,10 @@ def ensemble(activation):
         (lambda: of(layers.Dropout(0.5)), True),
         (lambda: keras.Sequential([keras.Input((4,)), of()]), True),
         (lambda: ensemble(None), True),
+        (lambda: keras.Sequential([layers.Dense(3)]), True),  # Not built yet.
+        (lambda: keras.Sequential([keras.Sequential([layers.Dense(3)])]), True),
+        (lambda: keras.Sequential([layers.Dense(3, "softmax")]), False),
+        (lambda: keras.Sequential([layers.Dense(3), keras.Sequential([layers.Softmax()])]), False),
         (lambda: of(layers.Dense(3, "softmax")), False),
         (lambda: of(layers.Activation("softmax")), False),
         (lambda: of(layers.Softmax()), False),

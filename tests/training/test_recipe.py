@@ -12,7 +12,6 @@ import pytest
 from keras_mixer import SPECS, data, weights
 from keras_mixer.training import (
     RECIPES,
-    Recipe,
     default_comparison,
     default_pretraining,
     default_recipe,
@@ -38,6 +37,7 @@ TABLE_4 = {
     "pretrain_jft300m_l": (14, 1e-3, 0.03, 0, 0, 0),
     "pretrain_jft300m_h": (14, 1e-3, 0.03, 0, 0, 0),
 }
+CROP = "random_crop"
 # Section 3, and the ViT paper (https://arxiv.org/abs/2010.11929), Table 4.
 FINETUNING_STEPS = {
     "imagenet": 20_000,
@@ -74,16 +74,65 @@ def test_finetuning_is_the_papers(name):
     assert (recipe.decay, recipe.weight_decay, recipe.loss) == ("cosine", 0.0, "softmax")
     rates = (0.003, 0.01, 0.03) if name == "vtab" else (0.003, 0.01, 0.03, 0.06)
     assert recipe.learning_rates == rates
-    off = Recipe("off", "")
-    for field in ("ema", "label_smoothing", "class_weights", "head_steps", "linear_probe"):
-        assert getattr(recipe, field) == getattr(off, field)
-    for field in ("lora_rank", "layer_decay", "early_stopping", "keep_best", "mixup", "cutmix"):
-        assert getattr(recipe, field) == getattr(off, field)
-    assert (recipe.precision, recipe.accumulation, recipe.randaugment_magnitude) == (
-        "float32",
-        1,
-        0,
-    )
+    off = {"precision": "float32", "accumulation": 1, "layer_decay": 1.0, "class_weights": None}
+    off |= dict.fromkeys(("ema", "augment", "epochs"))
+    off |= dict.fromkeys(("linear_probe", "keep_best", "remat"), False)
+    off |= dict.fromkeys(("label_smoothing", "dropout", "stochastic_depth", "mixup", "cutmix"), 0)
+    off |= dict.fromkeys(("head_bias", "head_steps", "lora_rank", "early_stopping"), 0)
+    off |= {"randaugment_magnitude": 0}
+    assert {field: getattr(recipe, field) for field in off} == off
+    assert (recipe.flip, recipe.crop) == ((False, "resize") if name == "vtab" else (True, CROP))
+    assert recipe.learning_rate == (0.01 if name == "vtab" else 0.03)
+    assert recipe.warmup_steps == (50 if recipe.steps == 500 else 250 if name == "vtab" else 500)
+    assert (recipe.evaluations, recipe.randaugment_layers) == (10, 2)
+
+
+# This package's own choices, as they were when their results were measured.
+OWN = {
+    "small": {
+        **{"learning_rate": 1e-3, "learning_rates": (5e-4, 1e-3, 2e-3), "batch_size": 128},
+        **{"epochs": 300, "warmup_steps": 0.01, "weight_decay": 0.05, "ema": 0.999},
+        **{"label_smoothing": 0.1, "stochastic_depth": 0.1, "cutmix": 1.0, "evaluations": 30},
+        **{"randaugment_layers": 2, "randaugment_magnitude": 10, "flip": True},
+    },
+    "digits": {
+        **{"learning_rate": 4e-3, "learning_rates": (2e-3, 4e-3, 8e-3), "batch_size": 64},
+        **{"steps": 2000, "warmup_steps": 100, "weight_decay": 0.1, "ema": 0.99, "mixup": 0},
+        **{"label_smoothing": 0.1, "stochastic_depth": 0.1, "flip": False, "cutmix": 0},
+    },
+    "digits_short": {"steps": 600, "warmup_steps": 60, "evaluations": 12, "ema": None},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_recipes(name):
+    assert {field: getattr(RECIPES[name], field) for field in OWN[name]} == OWN[name]
+
+
+@pytest.mark.parametrize(
+    ("fields", "allowed", "refused"),
+    [
+        (("label_smoothing", "stochastic_depth", "dropout"), (0, 0.999), (-1e-9, 1, 1.5)),
+        (("mixup", "cutmix", "randaugment_layers"), (0, 1, 1e9), (-1e-9, -1, math.inf)),
+        (("randaugment_magnitude", "lora_rank", "early_stopping"), (0, 1), (-1, math.nan)),
+        (("warmup_steps",), (0, 0.5, 499), (-1, 500, 501)),
+        (("head_steps",), (0, 1, 500), (-1, 501)),
+        (("learning_rate", "clip_norm"), (1e-9, 1, 1e9), (0, -1, math.inf)),
+        (("evaluations", "batch_size"), (1, 7, 512), (0, -1, math.inf)),
+        (("accumulation",), (1, 2, 512), (0, -1, 3, 1024)),
+        (("steps",), (51, 500), (0, -1, 50)),
+        (("ema",), (1e-9, 0.999), (0, 1, -0.5)),
+        (("layer_decay",), (1e-9, 1), (0, 1.001, -1)),
+        (("head_bias",), (-10, 0, 10), (math.inf, math.nan)),
+    ],
+)
+def test_ranges(fields, allowed, refused):
+    for field in fields:
+        for value in allowed:
+            assert getattr(dataclasses.replace(RECIPES["pets"], **{field: value}), field) == value
+        for value in refused:
+            with pytest.raises(ValueError, match=f"`{'warmup_steps' if value == 50 else field}`"):
+                dataclasses.replace(RECIPES["pets"], **{field: value})
 
 
 def test_every_recipe_has_a_test():
@@ -156,6 +205,7 @@ def test_schedule_at_every_step(name):
 
 
 def test_a_schedule_counts_optimiser_steps():
+    assert WarmUp(0.1, 20).get_config() == WarmUp(0.1, 20, 0, "cosine", 1, 0).get_config()
     plain = WarmUp(0.1, 20, 5, "linear")
     parts = WarmUp(0.1, 20, 5, "linear", accumulation=4, first_step=3)
     for step in range(17):

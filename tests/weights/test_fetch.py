@@ -302,6 +302,14 @@ def test_a_server_that_stays_busy(bucket, file):
     assert len(bucket.requests) == 5
 
 
+def test_it_waits_twice_as_long_each_time(bucket, file, monkeypatch):
+    waits = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    file.always = DOWN
+    refusal(ConnectionError, lambda: fetch(URL, NAME, pause=3))
+    assert waits == [3, 6, 12, 24]
+
+
 def test_a_redirect(bucket, file, content):
     bucket.files["/elsewhere"] = file
     bucket.files[PATH] = File(b"", always=("redirect", "/elsewhere"))
@@ -388,6 +396,9 @@ def test_a_file_changed_after_the_download(file, content):
         get()
     assert len(str(error.value).splitlines()) == 1
     assert "keras-mixer weights download NAME --force" in str(error.value)
+    now, noted = (hashlib.sha256(text).hexdigest() for text in (content[:-1] + b"x", content))
+    assert f"it has {SIZE} bytes and sha256 {now}" in str(error.value)
+    assert f"the record says {SIZE} and {noted}" in str(error.value)
     assert get(force=True).read_bytes() == content
     assert get() == final()
 

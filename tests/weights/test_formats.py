@@ -124,7 +124,8 @@ def write(kind, folder, spec, rng, dtype="float32"):
     else:
         torch = pytest.importorskip("torch")
         path = folder / "w.pth"
-        state = {name: torch.from_numpy(a) for name, a in timm_arrays(ours, spec).items()}
+        kept = getattr(torch, np.dtype(dtype).name)
+        state = {n: torch.from_numpy(a).to(kept) for n, a in timm_arrays(ours, spec).items()}
         torch.save({"state_dict": state} if kind == "wrapped pth" else state, path)
     return path, ours
 
@@ -151,6 +152,15 @@ def test_logits_of_a_foreign_file(kind, approximate, spec, tmp_path, rng):
     assert np.abs(got - other).max() > 3 * np.abs(got - expected).max()
     assert len(model.load_report.loaded) == len(arrays)
     assert model.load_report.fresh == model.load_report.unused == ()
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_a_keras_file_says_how_its_image_is_cut(data_format, tmp_path):
+    keras.config.set_image_data_format(data_format)
+    model = Mixer(OBLONG, weights=None, classes=CLASSES)
+    model.save(tmp_path / "w.keras")
+    with weights.open_file(tmp_path / "w.keras") as opened:
+        assert (opened.grid, opened.patch_shape) == (OBLONG.grid(), (2, 4, 3))
 
 
 def test_the_form_of_gelu_follows_the_file(tmp_path, rng):
@@ -219,13 +229,13 @@ def test_convert_overwrites_nothing_and_leaves_nothing(tmp_path, rng):
     Mixer(MixerSpec("odd", (2, 3), 1, 4, 3, 5, 6), weights=None).save_weights(
         tmp_path / "odd.weights.h5"
     )
-    with pytest.raises(ValueError, match="does not say how its patches are shaped"):
+    with pytest.raises(ValueError, match="how its patches are shaped, and 18 values are no square"):
         weights.convert(tmp_path / "odd.weights.h5", tmp_path / "odd.npz")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["odd.weights.h5", "w.npz"]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "pth"])
 def test_half_types_become_float32_exactly(kind, dtype, tmp_path, rng):
     dtype = getattr(ml_dtypes, dtype, dtype)
     path, ours = write(kind, tmp_path, SQUARE, rng, dtype)

@@ -30,6 +30,38 @@ OFFICIAL = {
 }
 
 
+# The paper's Table 2; SAM: keras_cv_attention_models; the others: timm's results-imagenet.csv.
+TOP_1 = {
+    ("mixer_b16", "imagenet"): 76.44,
+    ("mixer_l16", "imagenet"): 71.76,
+    ("mixer_b16", "imagenet_sam"): 77.36,
+    ("mixer_b32", "imagenet_sam"): 72.47,
+    ("mixer_b16", "imagenet_miil"): 82.31,
+    ("mixer_b16", "timm/mixer_b16_224.goog_in21k_ft_in1k"): 76.62,
+    ("mixer_l16", "timm/mixer_l16_224.goog_in21k_ft_in1k"): 72.08,
+}
+# timm's names, and the classes of their heads.
+OF_TIMM = {
+    "mixer_b16_224.miil_in21k": 11221,
+    "mixer_b16_224.miil_in21k_ft_in1k": 1000,
+    "mixer_b16_224.goog_in21k_ft_in1k": 1000,
+    "mixer_b16_224.goog_in21k": 21843,
+    "mixer_l16_224.goog_in21k_ft_in1k": 1000,
+    "mixer_l16_224.goog_in21k": 21843,
+}
+
+
+def test_rows_of_timm_and_published_accuracies():
+    assert {(r.model, r.name): r.top_1 for r in RECORDS if r.top_1} == TOP_1
+    names = {r.url.removeprefix("hf://timm/"): r.classes for r in RECORDS if r.size is None}
+    assert names == {f"{name}/model.safetensors": n for name, n in OF_TIMM.items()}
+    for record in RECORDS:
+        assert record.model[6:].upper() in record.url.replace("_", "").upper()
+        assert record.crop_fraction == 0.875
+        bicubic = record.size is None and record.gelu_approximate
+        assert record.interpolation == ("bicubic" if bicubic else "bilinear")
+
+
 def test_every_official_file_has_a_row():
     ours = {(*r.url.rsplit("/", 2)[-2:], r.size, r.classes) for r in RECORDS if r.size}
     assert ours == OFFICIAL
