@@ -1,5 +1,7 @@
 """The table of published weights: complete, true to its sources, and usable."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -81,6 +83,11 @@ def test_a_row_is_true_to_itself(record):
         (False, 0.0, 1.0) if miil else (True, 0.5, 0.5)
     )
     assert (record.top_1 is None) == (record.top_1_source is None)
+
+
+def test_a_row_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RECORDS[0].mean = 0.0
 
 
 def test_timm_names_that_mislead():
