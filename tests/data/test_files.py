@@ -1,9 +1,11 @@
 """Paths as text, and what must not be opened."""
 
+import dataclasses
 import os
 
 import pytest
 
+from keras_mixer import data
 from keras_mixer.data import files
 
 
@@ -23,6 +25,21 @@ def test_names_as_one_line(name, as_shown, as_escaped):
     assert files.shown(name) == as_shown
     assert files.escaped(name) == as_escaped
     assert files.unescaped(as_escaped) == name
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        (files.Found("x"), "problem"),
+        (data.DATASETS["digits"], "classes"),
+        (data.DATASETS["digits"].splits, "train"),
+        (data.load("digits"), "label_names"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_row_does_not_change(row, field):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(row, field, None)
 
 
 def test_what_must_not_be_opened(tmp_path):

@@ -38,6 +38,12 @@ def test_channels_first_are_shuffled_alike(how, images):
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(first), last.transpose(0, 3, 1, 2))
 
 
+def test_by_default_a_patch_is_a_pixel():
+    layer = ShufflePixels("patches")
+    assert (layer.patch_size, layer.seed) == ((1, 1), 0)
+    assert [len(order) for order in layer.orders((8, 12))] == [96, 1]
+
+
 def test_all_pixels(images):
     layer = ShufflePixels("pixels", seed=3)
     mixed = keras.ops.convert_to_numpy(layer(images))

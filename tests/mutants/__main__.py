@@ -8,6 +8,7 @@ tree. Exits with 1 where fewer than GOAL of them were found.
 
 import argparse
 import compileall
+import contextlib
 import gc
 import importlib
 import math
@@ -83,12 +84,15 @@ def main() -> int:
         sys.dont_write_bytecode = True  # Of a file with a mistake.
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         seen = seen_by(tree, {mutant.part for mutant in drawn}, asked.keep)
-        outcomes = {}
-        for number, mutant in enumerate(drawn, 1):
-            outcomes[mutant] = said = outcome(tree, mutant, seen)
-            print(f"{number:5} {mutant.path}:{mutant.line} {mutant.operator}: {said}", flush=True)
-            if not said.startswith("killed"):
-                print(mutant.change((tree / mutant.path).read_text("utf-8")), flush=True)
+        outcomes: dict[Mutant, str] = {}
+        with contextlib.suppress(KeyboardInterrupt):  # What was tried until then is counted.
+            for number, mutant in enumerate(drawn, 1):
+                outcomes[mutant] = said = outcome(tree, mutant, seen)
+                print(
+                    f"{number:5} {mutant.path}:{mutant.line} {mutant.operator}: {said}", flush=True
+                )
+                if said == "survived":
+                    print(mutant.change((tree / mutant.path).read_text("utf-8")), flush=True)
     return report(every, outcomes)
 
 
@@ -96,6 +100,8 @@ def report(every: list[Mutant], outcomes: dict[Mutant, str]) -> int:
     for part in sorted({mutant.part for mutant in outcomes}):
         own = [said for mutant, said in outcomes.items() if mutant.part == part]
         print(row(part, own, sum(mutant.part == part for mutant in every)))
+    if not outcomes:
+        return 1
     print(row("all", list(outcomes.values()), len(every)))
     killed = sum(said.startswith("killed") for said in outcomes.values())
     return int(killed < GOAL * len(outcomes))

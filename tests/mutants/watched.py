@@ -68,11 +68,11 @@ def watching(tree: pathlib.Path, mutant: Mutant, seen: Seen) -> list[str]:
     lines = seen.lines.get(mutant.path, {})
     source = (tree / mutant.path).read_text(encoding="utf-8")
     first, last, inside = statement(source, mutant.line)
-    if inside:
-        tests = {test for line in range(first, last + 1) for test in lines.get(str(line), ())}
+    tests = {test for line in range(first, last + 1) for test in lines.get(str(line), ())}
+    if inside and tests:
         tests |= {test for test in seen.starting if test.startswith(TESTS[mutant.part])}
-    else:
-        tests = {test for tests in lines.values() for test in tests}
+    else:  # Run as the module is loaded, or never.
+        tests |= {test for found in lines.values() for test in found}
         tests |= {test for test in seen.seconds if test.startswith(TESTS[mutant.part])}
     quickest = sorted(tests & set(seen.seconds), key=lambda test: (seen.seconds[test], test))
     spent = itertools.accumulate(seen.seconds[test] for test in quickest)
@@ -209,7 +209,7 @@ def outcome(tree: pathlib.Path, mutant: Mutant, seen: Seen) -> str:
     """What became of a mistake: "survived", or how it was found."""
     tests = watching(tree, mutant, seen)
     if not tests:
-        return "no test runs it"
+        return "survived"
     order = {test: number for number, test in enumerate(tests)}
 
     class Chosen:

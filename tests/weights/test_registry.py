@@ -89,6 +89,11 @@ def test_a_row_is_true_to_itself(record):
     assert (record.top_1 is None) == (record.top_1_source is None)
 
 
+def test_a_row_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RECORDS[0].mean = 0.0
+
+
 def test_timm_names_that_mislead():
     """`goog_in21k_ft_in1k` was never pre-trained on ImageNet-21k."""
     record = weights.find("timm/mixer_b16_224.goog_in21k_ft_in1k", "mixer_b16")
