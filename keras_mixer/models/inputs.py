@@ -80,13 +80,18 @@ def _warn_of_raw_pixels(model, inputs) -> None:
 
 @contextlib.contextmanager
 def _left_whole(model: keras.Model) -> Iterator[None]:
-    """On JAX, gives a model its variables again where a call of Keras ends in an exception.
+    """Lets a model go on where a call of Keras ends in an exception.
 
-    Keras takes them out of a model whose compiled step has them, and when the first step raises
-    something, nothing puts them back.
+    On JAX Keras takes the variables out of a model whose compiled step has them, and when the first
+    step raises something, nothing puts them back.
     """
     if keras.backend.backend() != "jax":
-        yield
+        try:
+            yield
+        except BaseException:
+            # TensorFlow lets a function make variables in its first call only, even a failed one.
+            model.train_function = model.test_function = model.predict_function = None
+            raise
         return
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
