@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from keras_mixer.data.files import shown
+from keras_mixer.data.files import Note, shown
 
 # The closed list: every name that makes a folder, or a row of a CSV file, a part of a data set.
 PARTS = {"train": "train", "test": "test"}
@@ -74,6 +74,15 @@ def check_class_names(names: Sequence[str], where: str) -> None:
                 "rename one."
             )
         known[look] = name
+
+
+def note_on_class_names(names: Sequence[str], where: str) -> tuple[Note, ...]:
+    """What `check_class_names` refuses, as a note: for names that a user cannot change."""
+    try:
+        check_class_names(names, where)
+    except ValueError as error:
+        return (Note(str(error), problem=False),)
+    return ()
 
 
 def alike_elsewhere(names: Sequence[str]) -> list[tuple[str, str]]:

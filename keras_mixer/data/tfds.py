@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_mixer.data.dataset import Dataset, Splits
-from keras_mixer.data.files import Note
 from keras_mixer.data.images import open_rgb
-from keras_mixer.data.names import check_class_names
+from keras_mixer.data.names import note_on_class_names
 from keras_mixer.data.records import Part, Records
 from keras_mixer.data.splits import ImageData, Split, hold_out
 from keras_mixer.printable import one_line
@@ -75,11 +74,7 @@ def load_tfds(
         train, test = read(row.splits.dev_train), read(row.splits.dev)
     else:
         train, test = read(row.splits.train), read(judged_on)
-    notes: tuple[Note, ...] = ()
-    try:
-        check_class_names(names, row.name)
-    except ValueError as error:  # Nobody can rename them.
-        notes = (Note(str(error), problem=False),)
+    notes = note_on_class_names(names, row.name)
     return ImageData(row.name, train, test, tuple(names), part=part, notes=notes)
 
 
