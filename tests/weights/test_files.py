@@ -108,7 +108,7 @@ def test_files_that_are_no_weights(tiny, tmp_path):
         Mixer(tiny, weights=tmp_path / "empty.keras")
     inputs = keras.Input((4,))
     keras.Model(inputs, keras.layers.Dense(2, name="other")(inputs)).save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="does not hold the weights of a Mixer; its layers are: "):
+    with pytest.raises(ValueError, match=r"weights of a Mixer; its layers are: \w*other\b"):
         Mixer(tiny, weights=tmp_path / "other.keras")
 
 
