@@ -196,14 +196,14 @@ def test_a_seed_repeats_and_streams_differ(rng):
 
     def run(seed):
         keras.utils.set_random_seed(0)
-        layer = MixerLayer(5, 6, stochastic_depth=0.5, seed=seed)
+        layer = MixerLayer(5, 6, 0.1, stochastic_depth=0.5, seed=seed)
         return keras.ops.convert_to_numpy(layer(x, training=True)), layer
 
     a, layer = run(5)
     np.testing.assert_array_equal(a, run(5)[0])
     assert not np.array_equal(a, run(6)[0])
     states = [np.array(v.numpy()) for v in layer.non_trainable_variables]
-    assert len({tuple(s.tolist()) for s in states}) == len(states)
+    assert len({tuple(s.tolist()) for s in states}) == len(states) == 4
 
 
 @pytest.mark.parametrize(
