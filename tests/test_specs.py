@@ -148,4 +148,5 @@ def test_smallest_and_oblong_sizes():
     wide = MixerSpec("wide", [2, 4], 1, 8, 5, 7, (6, 16))
     assert (wide.patch_size, wide.grid(), wide.tokens()) == ((2, 4), (3, 4), 12)
     assert wide.grid((4, 4)) == (2, 1)
-    assert wide.macs(None) == wide.macs(1) - 8
+    assert wide.macs(None) == 12 * (2 * 4 * 3) * 8 + 2 * 12 * 8 * (5 + 7)
+    assert wide.macs(1) - wide.macs(None) == 8

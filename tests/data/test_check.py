@@ -1,5 +1,6 @@
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
@@ -85,6 +86,16 @@ def test_a_long_name_ends_at_the_edge_of_its_picture(rng):
     label = page[8 + 96 : 8 + 110].min(-1)
     assert label[:, 8 + 100 : 8 + 120].min() < 128  # As far as it goes,
     assert label[:, 8 + 121 : 8 + 128].min() == 255  # and no further.
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_small_pictures_are_enlarged_alike_both_ways(rng, layout):
+    keras.config.set_image_data_format(layout)
+    pixels = rng.integers(0, 256, (1, 10, 24, 3), dtype="uint8")
+    x = pixels.astype("float32") / 127.5 - 1
+    x = x if layout == "channels_last" else x.transpose(0, 3, 1, 2)
+    page = np.asarray(data.gallery((x, np.ones((1, 1))), "a", columns=1))
+    np.testing.assert_array_equal(page[8:48, 8:104], pixels[0].repeat(4, 0).repeat(4, 1))
 
 
 def test_captions():
