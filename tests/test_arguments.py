@@ -160,7 +160,7 @@ def test_every_number_of_a_recipe():
         if type(value) not in (int, float):
             continue
         for wrong in (True, np.True_, "1", [1]):
-            with pytest.raises(ValueError, match=f"`{key}` must be a number. Received: "):
+            with pytest.raises(ValueError, match=f"`{key}` must be .*Received: "):
                 recipe.replace(**{key: wrong})
         if inspect.get_annotations(training.Recipe)[key] is int:
             with pytest.raises(ValueError, match=f"`{key}` must be a whole number"):

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
+from keras_mixer.arguments import plain
 from keras_mixer.training.ranges import RANGES
 
 CHOICES = {
@@ -121,9 +122,8 @@ class Recipe:
     keep_best: bool = False
 
     def __post_init__(self) -> None:
-        for row in dataclasses.fields(self):  # One of NumPy as Python's own, which JSON can hold.
-            value = getattr(self, row.name)
-            object.__setattr__(self, row.name, value.item() if hasattr(value, "item") else value)
+        for row in dataclasses.fields(self):
+            object.__setattr__(self, row.name, plain(getattr(self, row.name)))
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 self._refuse(field, f"one of {', '.join(map(str, allowed))}")

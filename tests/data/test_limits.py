@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_mixer import data
-from keras_mixer.data import UnreadableImageError, files, folder, images, randaugment
+from keras_mixer.data import UnreadableImageError, divide, files, hold_out, images, randaugment
 from keras_mixer.data.images import open_rgb
 
 pytestmark = pytest.mark.once
@@ -92,7 +92,7 @@ def test_images_are_checked_on_load_up_to_a_number(image_folder, monkeypatch):
     bad = image_folder / "red" / "0.jpg"
     bad.write_bytes(b"text")
     for limit, checked in ((20, True), (21, True), (19, False)):
-        monkeypatch.setattr(folder, "CHECKED_ON_LOAD", limit)
+        monkeypatch.setattr(divide, "CHECKED_ON_LOAD", limit)
         if checked:
             with pytest.raises(UnreadableImageError, match="1 of 20 images cannot be read"):
                 data.load(image_folder)
@@ -113,7 +113,7 @@ def test_strength_of_changes():
 )
 def test_a_fifth_is_rounded_and_at_least_one(count, held):
     names = [str(i) for i in range(count)]
-    train, test = images.hold_out(data.Split(names, np.zeros(count, int), names))
+    train, test = hold_out(data.Split(names, np.zeros(count, int), names))
     assert (len(train), len(test)) == (count - held, held)
 
 

@@ -113,7 +113,8 @@ def test_own_recipes(name):
     ("fields", "allowed", "refused"),
     [
         (("label_smoothing", "stochastic_depth", "dropout"), (0, 0.999), (-1e-9, 1, 1.5)),
-        (("mixup", "cutmix", "randaugment_layers"), (0, 1, 1e9), (-1e-9, -1, math.inf)),
+        (("mixup", "cutmix"), (0, 1, 1e9), (-1e-9, -1, math.inf)),
+        (("randaugment_layers",), (0, 1, 1000), (-1, 1001, 1.5, math.inf)),
         (("randaugment_magnitude", "lora_rank", "early_stopping"), (0, 1), (-1, math.nan)),
         (("warmup_steps",), (0, 0.5, 499), (-1, 500, 501)),
         (("head_steps",), (0, 1, 500), (-1, 501)),
