@@ -58,7 +58,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 def tests(session: nox.Session, backend: str) -> None:
-    """The tests on one backend, and on PyTorch those that touch none.
+    """The tests on one backend; on PyTorch also those that do not depend on it.
 
     JAX and PyTorch have no TensorFlow here, so that a need of it shows.
     """

@@ -12,6 +12,8 @@ from keras_mixer import Mixer, MixerSpec, Patches, data, layers, models, trainin
 from keras_mixer.training.losses import SigmoidCrossentropy
 from keras_mixer.training.schedules import WarmUp
 
+pytestmark = pytest.mark.once
+
 SPEC = MixerSpec("tiny", 4, 2, 8, 6, 16, (8, 12))
 INT, FLOAT = np.int64, np.float32
 

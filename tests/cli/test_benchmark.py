@@ -13,6 +13,8 @@ import keras_mixer_cli
 from keras_mixer import profiling
 from keras_mixer_cli.benchmark import benchmark
 
+pytestmark = pytest.mark.once
+
 FACTORY = """
 import keras
 def build(input_shape, classes):

@@ -11,6 +11,8 @@ from PIL import Image
 import keras_mixer_cli
 from keras_mixer.evaluation import Predictions, real
 
+pytestmark = pytest.mark.once
+
 BACKEND = keras.backend.backend()
 CROPS = ("--crop", "resize_crop", "--crop", "resmall_crop")
 IDS = ("n01440764", "n01443537")

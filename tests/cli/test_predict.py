@@ -12,6 +12,8 @@ import pytest
 from keras_mixer import Mixer, runs
 from keras_mixer_cli import counting
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def run(tiny, randomize, tmp_path):

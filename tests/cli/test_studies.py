@@ -11,6 +11,8 @@ import keras_mixer
 from keras_mixer import runs
 from keras_mixer_cli.options import Several, Values
 
+pytestmark = pytest.mark.once
+
 FEW = ("--steps", "2", "--batch-size", "4", "--evaluations", "1", "--warmup-steps", "0")
 
 

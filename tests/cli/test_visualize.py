@@ -13,6 +13,8 @@ from keras_mixer.runs.directory import finish_run, write_config
 from keras_mixer.weights import find
 from keras_mixer_cli.visualize import visualize
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def run_command(capsys, monkeypatch, tmp_path):

@@ -8,6 +8,8 @@ import pytest
 from keras_mixer import data
 from keras_mixer.data import files
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("name", "as_shown", "as_escaped"),

@@ -15,6 +15,8 @@ from keras_mixer import Mixer, evaluation
 from keras_mixer.data import Split, Walk, unescaped
 from keras_mixer.evaluation import predict_to_file
 
+pytestmark = pytest.mark.once
+
 LABELS = ["a", "b", "c", "d", "e"]
 OPTIONS = {"label_names": LABELS, "batch_size": 8, "crop": "resize"}
 

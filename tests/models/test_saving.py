@@ -12,6 +12,8 @@ from keras_mixer import Mixer, MixerSpec, models
 from keras_mixer.training import adapt
 from keras_mixer.weights import WEIGHTS
 
+pytestmark = pytest.mark.once
+
 SPEC = MixerSpec("tiny", 4, 1, 4, 3, 6, (8, 12))
 RECORD = next(iter(WEIGHTS["mixer_b16"].values()))
 

@@ -8,6 +8,8 @@ import pytest
 from keras_mixer import decode_predictions, weights
 from keras_mixer.weights import classes
 
+pytestmark = pytest.mark.once
+
 IMAGENET = {str(i): [f"n{i:08}", f"name {i}"] for i in range(1000)}
 
 
