@@ -43,12 +43,14 @@ def test_nothing_is_kept(work, rng, tiny, tmp_path):
         seen.append(weakref.ref(split.test))
 
     seen: list[weakref.ref] = []
+    before = [one for one in gc.get_objects() if issubclass(type(one), DecodedAhead)]
     once()
     gc.collect()
     threads = threading.active_count()
     for _ in range(3):
         once()
     gc.collect()
-    assert not [one for one in gc.get_objects() if issubclass(type(one), DecodedAhead)]
+    decoders = [one for one in gc.get_objects() if issubclass(type(one), DecodedAhead)]
+    assert {*map(id, decoders)} <= {*map(id, before)}  # Other tests may keep theirs.
     assert not [one for one in seen if one() is not None]
     assert threading.active_count() <= threads

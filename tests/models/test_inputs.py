@@ -128,6 +128,13 @@ def test_images_of_another_shape_are_refused(build, floats, tmp_path, road, kind
     whole(model, floats, expected, tmp_path / "m.keras")
 
 
+REFUSED = r"received (uint8|images )|no such file|incompatible"
+if keras.backend.backend() == "tensorflow":  # A later batch of another shape ends in its words.
+    REFUSED += (
+        r"|of shape \(4, 8, 16, 3\) where an element of shape \(None, 8, 12, 3\) was expected"
+    )
+
+
 @pytest.mark.parametrize("road", DATA_SETS)
 def test_a_model_is_whole_after_a_data_set_that_was_refused(build, floats, pixels, tmp_path, road):
     """Whatever ends a call: what the model refuses, or what the data set raises, late or early."""
@@ -142,7 +149,7 @@ def test_a_model_is_whole_after_a_data_set_that_was_refused(build, floats, pixel
         model = build()
         DATA_SETS[road](model, Batches(floats))
         # TensorFlow makes errors of its own of those of a data set.
-        with pytest.raises(Exception, match=r"received (uint8|images )|no such file|incompatible"):
+        with pytest.raises(Exception, match=REFUSED):
             DATA_SETS[road](model, Batches(*batches))
         expected = model.predict(floats, verbose=0)
         assert np.isfinite(expected).all()
