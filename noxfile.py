@@ -110,7 +110,7 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """All faults on PyTorch, the quickest; CONTRIBUTING.md has the command for the others."""
-    session.install(*CONSTRAINTS, ".[torch,digits,test]")
+    session.install(*CONSTRAINTS, ".[torch,onnx,openvino,digits,test]")
     _pytest(session, "torch", "-m", "faults and not slow", "tests/faults")
 
 
