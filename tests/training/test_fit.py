@@ -81,6 +81,7 @@ def test_finetune_learns_from_logits_and_from_probabilities(tiny, two_colours, a
     trained, history = finetune(model, two_colours, RECIPE, verbose=0)
     assert trained is model
     assert history["step"] == RECIPE.rounds()
+    assert history["round"] == [*range(1, len(RECIPE.rounds()) + 1)]
     assert history["val_top_1"][-1] == 1.0
     assert history["learning_rate"] == pytest.approx([RECIPE.rate(s - 1) for s in history["step"]])
     assert int(model.optimizer.iterations) == RECIPE.steps
