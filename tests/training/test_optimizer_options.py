@@ -203,3 +203,14 @@ def test_averages_over_several_fits(kind):
     x, y = np.ones((4, 3), "float32"), np.zeros((4, 2), "float32")
     losses = [model.fit(x, y, verbose=0).history["loss"][0] for _ in range(3)]
     assert losses[0] > losses[1] > losses[2]
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, -0.125), ({"hold_averages": True}, -0.5)])
+def test_averages_take_the_place_of_the_weights_unless_they_are_held(options, expected):
+    """Weights 1, 0.5, 0, -0.5; averages 0.5, 0.25, -0.125."""
+    weight = keras.Variable(np.ones(1, "float32"))
+    optimizer = SGD(0.5, momentum=0.0, use_ema=True, ema_momentum=0.5, **options)
+    for _ in range(3):
+        optimizer.apply([keras.ops.ones(1)], [weight])
+    optimizer.finalize_variable_values([weight])
+    assert keras.ops.convert_to_numpy(weight.value) == pytest.approx([expected])
